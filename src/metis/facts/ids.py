@@ -1,0 +1,41 @@
+"""Identifiers: time-ordered, unique across workers. Other people's id formats do not live here."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: sorts as it counts
+
+
+def _base32(value: int, length: int) -> str:
+    chars = [""] * length
+    for position in range(length - 1, -1, -1):
+        chars[position] = _ALPHABET[value & 31]
+        value >>= 5
+    return "".join(chars)
+
+
+class IdFactory:
+    """Mint ids like `turn_01k3q…`: 48 bits of milliseconds, 80 bits of process-unique randomness (as ULID).
+
+    The random part is drawn once per factory and then counted up, which keeps ids ordered within a
+    millisecond and costs no system call per id. A factory belongs to one process: fork makes a new one.
+    """
+
+    __slots__ = ("_clock", "_counter", "_last_ms", "_time_part")
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._counter = int.from_bytes(os.urandom(10), "big") >> 1
+        self._last_ms = -1
+        self._time_part = ""
+
+    def new(self, prefix: str) -> str:
+        now_ms = int(self._clock() * 1000)
+        if now_ms != self._last_ms:
+            self._last_ms = now_ms
+            self._time_part = _base32(now_ms, 10)
+        self._counter += 1
+        return f"{prefix}_{self._time_part}{_base32(self._counter, 16)}"
