@@ -15,12 +15,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     A shape whose entries are finer than messages (Responses items) decodes each item to its own
     Message; encoders of other shapes merge neighbours of one role where their API asks for it.
     `text_form` says the origin held a bare string where a list of parts may stand.
-    `extras` are the entry's own unknown fields (`id`, `status`, `name`, ...).
+    `extras` are the entry's own unknown fields (`id`, `status`, `name`, ...). `tools` are tools that
+    this entry brings into the conversation (Responses `additional_tools`): what the entry's Opaque
+    parts say is then wholly in `tools`, and `wire.effective_tools` gathers them.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     parts: tuple[Part, ...]
     text_form: bool = False
+    tools: tuple[Tool, ...] = ()
     extras: Extras = {}
 
 
