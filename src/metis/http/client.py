@@ -1,0 +1,114 @@
+"""The reading half of an HTTP/1.1 client, without a socket: bytes in, one response's head and body out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httptools
+
+from metis.http.headers import Headers
+
+
+class BadResponse(ValueError):
+    """The upstream did not speak HTTP/1.1, or its answer breaks its own framing."""
+
+
+class ResponseReader:
+    """Read one response. After each `feed` look at `head_ready`, `take_body()` and `complete`.
+
+    A body without length or chunking ends with the connection: call `eof()` when it closes.
+    Interim answers (1xx) are skipped. Trailers are dropped.
+    """
+
+    __slots__ = (
+        "_body",
+        "_head_done",
+        "_interim",
+        "_parser",
+        "complete",
+        "head_ready",
+        "headers",
+        "keep_alive",
+        "status",
+        "until_eof",
+    )
+
+    def __init__(self) -> None:
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._body: list[bytes] = []
+        self._head_done = False
+        self._interim = False
+        self.status = 0
+        self.headers: Headers = []
+        self.head_ready = False
+        self.complete = False
+        self.keep_alive = False
+        self.until_eof = False
+
+    def feed(self, data: bytes) -> None:
+        """Raises BadResponse."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            raise BadResponse("the upstream switched protocols") from exc
+        except httptools.HttpParserError as exc:
+            if not self.complete:
+                raise BadResponse(str(exc)) from exc
+            self.keep_alive = (
+                False  # bytes nobody asked for: the answer stands, the connection goes
+            )
+
+    def take_body(self) -> bytes:
+        """The body bytes that came since the last call."""
+        pieces = self._body
+        if not pieces:
+            return b""
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return data
+
+    def eof(self) -> bool:
+        """The connection closed. True when that is how this response ends."""
+        if self.until_eof and self.head_ready and not self.complete:
+            self.complete = True
+            self.keep_alive = False
+        return self.complete
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.keep_alive = False
+        self.headers = [] if not self.head_ready else self.headers
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_ready:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.head_ready:
+            return
+        status = self._parser.get_status_code()
+        self._interim = 100 <= status < 200
+        if self._interim:
+            return
+        self.status = status
+        self.head_ready = True
+        names = {name.lower() for name, _ in self.headers}
+        self.until_eof = (
+            b"content-length" not in names
+            and b"transfer-encoding" not in names
+            and status not in (204, 304)
+        )
+
+    def on_body(self, body: bytes) -> None:
+        if not self.complete:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+            return
+        if not self.complete:
+            self.complete = True
+            self.keep_alive = bool(self._parser.should_keep_alive())

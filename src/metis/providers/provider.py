@@ -1,0 +1,172 @@
+"""What a provider is: an endpoint, an auth style, the shapes it speaks and its error table, as one value.
+
+Kinds are listed in `providers/__init__`. Nothing here opens a socket, and nothing branches on a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import quote, urlsplit
+
+from metis.errors import ConfigError
+from metis.facts.failure import FailureClass, classify_status
+from metis.providers.settings import ProviderSettings
+from metis.wire.codec import ShapeName
+
+AuthStyle = Literal["x-api-key", "bearer", "none"]
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+SHAPE_NAMES: Final[tuple[ShapeName, ...]] = (
+    "anthropic_messages",
+    "openai_chat",
+    "openai_responses",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKind:
+    """What all providers of one kind have in common.
+
+    `paths` maps an operation or shape to its path below the API root. `claims` are globs of model
+    names that belong to this kind. `native_v1`: the root of its API is `/v1` when the base URL has no path.
+    `any_model`: model names cannot be known beforehand (compatible servers). `errors` maps an error
+    type or code in the body to a failure class, before the status is looked at.
+    """
+
+    name: str
+    base_url: str
+    key_env: str
+    auth: AuthStyle
+    shapes: tuple[ShapeName, ...]
+    paths: dict[str, str]
+    claims: tuple[str, ...]
+    price_provider: str
+    accepts_client_credentials: bool = False
+    any_model: bool = False
+    free: bool = False
+    root_has_v1: bool = True
+    default_model: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    errors: dict[str, FailureClass] = field(default_factory=dict[str, FailureClass])
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a connection goes: connections are pooled by this value."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """The Host header's value: the port is left out where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = 443 if self.scheme == "https" else 80
+        return host if self.port == usual else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One configured upstream, ready to be called. The credential is kept as the header it becomes."""
+
+    name: str
+    kind: ProviderKind
+    origin: Origin
+    prefix: str
+    shapes: tuple[ShapeName, ...]
+    claims: tuple[str, ...]
+    any_model: bool
+    price_provider: str
+    credential: tuple[bytes, bytes] | None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    script: str | None = None
+
+    def path_for(self, operation: str, model: str = "") -> bytes | None:
+        """The path of an operation (a shape's name, count_tokens, embeddings, completions), if it has it."""
+        path = self.kind.paths.get(operation)
+        if path is None:
+            return None
+        return (self.prefix + path.replace("{model}", quote(model, safe=""))).encode("ascii")
+
+    def classify(self, status: int, error_type: str) -> FailureClass:
+        """The class of an error answer, by its own word for it, else by its status."""
+        return self.kind.errors.get(error_type) or classify_status(status)
+
+
+def build_provider(
+    name: str, kind: ProviderKind, settings: ProviderSettings, secret: str | None
+) -> Provider:
+    """Join a kind, its settings and the credential that was read for it.
+
+    Raises ConfigError on a base URL or shape that cannot be used.
+    """
+    field_path = f"providers.{name}"
+    origin, prefix = _parse_base_url(settings, kind, field_path)
+    for shape in settings.shapes or ():
+        if shape not in SHAPE_NAMES:
+            raise ConfigError(
+                f"unknown shape {shape!r}; use one of {', '.join(SHAPE_NAMES)}",
+                field=f"{field_path}.shapes",
+            )
+    shapes = tuple(shape for shape in SHAPE_NAMES if shape in (settings.shapes or ()))
+    shapes = tuple(sorted(shapes, key=(settings.shapes or ()).index)) or kind.shapes
+    named_for_kind = name == kind.name
+    return Provider(
+        name=name,
+        kind=kind,
+        origin=origin,
+        prefix=prefix,
+        shapes=shapes,
+        claims=settings.models if settings.models is not None else kind.claims,
+        any_model=settings.models is None and (kind.any_model or not named_for_kind),
+        price_provider=settings.price_provider or kind.price_provider,
+        credential=_credential(kind, secret, field_path),
+        headers=tuple(
+            (key.encode("latin-1"), value.encode("latin-1"))
+            for key, value in (*kind.headers, *settings.headers.items())
+        ),
+        script=settings.script,
+    )
+
+
+def _credential(kind: ProviderKind, secret: str | None, where: str) -> tuple[bytes, bytes] | None:
+    if not secret or kind.auth == "none":
+        return None
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise ConfigError("the API key holds characters no key has", field=where)
+    if kind.auth == "x-api-key":
+        return (b"x-api-key", secret.encode("ascii"))
+    return (b"authorization", b"Bearer " + secret.encode("ascii"))
+
+
+def _parse_base_url(
+    settings: ProviderSettings, kind: ProviderKind, where: str
+) -> tuple[Origin, str]:
+    raw = settings.base_url or kind.base_url
+    field_path = f"{where}.base_url"
+    url = urlsplit(raw)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ConfigError(f"{raw!r} is no http(s) URL", field=field_path)
+    if url.username or url.password or url.query or url.fragment:
+        raise ConfigError(
+            "a base URL holds no credentials, query or fragment; use api_key_env", field=field_path
+        )
+    if url.scheme == "http" and url.hostname not in _LOOPBACK and not settings.allow_http:
+        raise ConfigError(
+            f"{raw!r} would send keys and prompts in clear; use https, or set allow_http = true",
+            field=field_path,
+        )
+    try:
+        port = url.port or (443 if url.scheme == "https" else 80)
+    except ValueError as exc:
+        raise ConfigError(f"{raw!r} has a bad port", field=field_path) from exc
+    path = url.path.rstrip("/")
+    if kind.root_has_v1:
+        # Anthropic-style bases are the root, with or without /v1; the paths bring it themselves.
+        path = path.removesuffix("/v1")
+    elif not path:
+        path = "/v1"
+    scheme: Literal["http", "https"] = "https" if url.scheme == "https" else "http"
+    return Origin(scheme, url.hostname, port), path
