@@ -1,0 +1,81 @@
+"""Authentication: an immutable snapshot of all keys, asked once per request. No storage, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from metis.accounts.keys import KeyRecord
+from metis.facts.identity import Principal
+
+_PREFIX_LENGTH = len("sk-metis-ab12cd34")
+
+
+class AuthRefusal(msgspec.Struct, frozen=True):
+    """Why a key was not let in. `key_prefix` is set only for keys that were once minted here."""
+
+    reason: Literal["missing", "unknown", "revoked", "expired"]
+    key_prefix: str = ""
+
+
+class _Entry(NamedTuple):
+    digest: bytes
+    revoked_ts: int | None
+    expires_ts: int | None
+    principal: Principal
+
+
+_MISSING = AuthRefusal("missing")
+_UNKNOWN = AuthRefusal("unknown")
+
+
+class KeyRing:
+    """All keys as of one generation; make a new one when the generation moves."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, records: Iterable[KeyRecord]) -> None:
+        self._entries = {
+            record.prefix.encode(): _Entry(
+                record.digest, record.revoked_ts, record.expires_ts, principal_of(record)
+            )
+            for record in records
+        }
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def authenticate(self, presented: bytes, now_ts: int) -> Principal | AuthRefusal:
+        """Say whose key this is, or why not. `now_ts` is epoch microseconds.
+
+        The readable prefix finds the record, so the comparison that decides is between two SHA-256
+        digests, in constant time. Nothing of what was presented is kept.
+        """
+        entry = self._entries.get(presented[:_PREFIX_LENGTH])
+        if entry is None:
+            return _UNKNOWN if presented else _MISSING
+        if not compare_digest(sha256(presented).digest(), entry.digest):
+            return _UNKNOWN
+        if entry.revoked_ts is not None:
+            return AuthRefusal("revoked", presented[:_PREFIX_LENGTH].decode())
+        if entry.expires_ts is not None and entry.expires_ts <= now_ts:
+            return AuthRefusal("expired", presented[:_PREFIX_LENGTH].decode())
+        return entry.principal
+
+
+def principal_of(record: KeyRecord) -> Principal:
+    """The owner a key stands for."""
+    return Principal(
+        key_id=record.key_id,
+        user_id=record.user_id,
+        team_id=record.team_id,
+        project_id=record.project_id,
+        org_id=record.org_id,
+        pinned_model=record.pinned_model,
+        allowed_models=record.allowed_models,
+        budgeted=record.budgeted,
+    )

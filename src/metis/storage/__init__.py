@@ -1,0 +1,1 @@
+"""Where things are kept: SQLite for real, memory for tests, behind the same ports."""

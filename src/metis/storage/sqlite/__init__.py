@@ -1,0 +1,1 @@
+"""SQLite (WAL): the ledger, the accounts and their schema."""
