@@ -167,6 +167,9 @@ class RequestReader:
             raise BadRequest("the request target must be a path")
         if request.version_11 and b"host" not in named:
             raise BadRequest("an HTTP/1.1 request needs a Host header")
+        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in request.headers)
+        if size > self.max_header_bytes:
+            raise HeadersTooLarge(_too_long(self.max_header_bytes))
         if len(request.headers) > self.max_headers:
             raise HeadersTooLarge(f"more than {self.max_headers} headers")
         _check_framing(request)

@@ -16,5 +16,7 @@ OPENROUTER: Final = replace(
     paths={"openai_chat": "/chat/completions", "completions": "/completions"},
     claims=("*/*",),
     price_provider="openrouter",
+    # A client of an OpenAI shape may hold an OpenAI key: it must never land here.
+    accepts_client_credentials=False,
     default_model="anthropic/claude-sonnet-4.5",
 )

@@ -104,14 +104,7 @@ def build_provider(
     """
     field_path = f"providers.{name}"
     origin, prefix = _parse_base_url(settings, kind, field_path)
-    for shape in settings.shapes or ():
-        if shape not in SHAPE_NAMES:
-            raise ConfigError(
-                f"unknown shape {shape!r}; use one of {', '.join(SHAPE_NAMES)}",
-                field=f"{field_path}.shapes",
-            )
-    shapes = tuple(shape for shape in SHAPE_NAMES if shape in (settings.shapes or ()))
-    shapes = tuple(sorted(shapes, key=(settings.shapes or ()).index)) or kind.shapes
+    shapes = _shapes(settings, kind, f"{field_path}.shapes")
     named_for_kind = name == kind.name
     return Provider(
         name=name,
@@ -129,6 +122,18 @@ def build_provider(
         ),
         script=settings.script,
     )
+
+
+def _shapes(settings: ProviderSettings, kind: ProviderKind, where: str) -> tuple[ShapeName, ...]:
+    if settings.shapes is None:
+        return kind.shapes
+    known: dict[str, ShapeName] = {name: name for name in SHAPE_NAMES}
+    for shape in settings.shapes:
+        if shape not in known:
+            raise ConfigError(
+                f"unknown shape {shape!r}; use one of {', '.join(SHAPE_NAMES)}", field=where
+            )
+    return tuple(known[shape] for shape in settings.shapes)
 
 
 def _credential(kind: ProviderKind, secret: str | None, where: str) -> tuple[bytes, bytes] | None:

@@ -116,6 +116,11 @@ class StreamEncoder(Protocol):
     def feed(self, event: StreamEvent) -> bytes: ...
 
 
+def all_crosses(request: Request) -> str | None:
+    """For shapes whose every request can be told in another shape."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """One API shape as a value: the registry `SHAPES` in `wire/__init__` lists them all.
@@ -123,7 +128,8 @@ class Shape:
     `paths` are the generation endpoints, normalised: no `/v1`, no query (`/messages`).
     `facts_of` reads a whole JSON answer, `tap` watches a stream (`strip_usage`: leave out chat's
     usage chunk, which the gateway asked for and the client did not).
-    `keepalive` is one heartbeat in the shape's own way.
+    `keepalive` is one heartbeat in the shape's own way. `uncrossable` gives the sentence to refuse a
+    request with that only the shape's own provider could answer, naming field and remedy.
     """
 
     name: ShapeName
@@ -142,3 +148,4 @@ class Shape:
     facts_of: Callable[[bytes], ResponseFacts]
     tap: Callable[[bool], StreamTap]
     usage_of: Callable[[dict[str, Any]], Usage]
+    uncrossable: Callable[[Request], str | None] = all_crosses

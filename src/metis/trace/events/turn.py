@@ -9,6 +9,7 @@ import msgspec
 from metis.trace.events.event import Event
 
 FEATURES_VERSION = 1
+TurnOutcome = Literal["ok", "error", "refused", "client_gone"]
 
 
 class TurnFeatures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,7 +54,7 @@ class TurnCompleted(Event, frozen=True, kw_only=True, tag="turn.completed"):
     requested_model: str
     provider: str = ""
     model: str = ""
-    outcome: Literal["ok", "error", "refused", "client_gone"]
+    outcome: TurnOutcome
     http_status: int = 0
     attempts: int = 0
     auxiliary: str = ""

@@ -1,0 +1,177 @@
+"""One turn's driver: carries the machine's actions out, hands it what happened. All sockets are others'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from metis.errors import LedgerError
+from metis.facts.failure import CallFailure, FailureCause, FailureClass
+from metis.gateway.ports import Counters, Ledger, Upstream
+from metis.http.headers import Headers
+from metis.turn.actions import Actions, Call, Cancel, Finish, Inbound, Record, Reply, Send
+from metis.turn.engine import Engine
+from metis.turn.machine import Turn
+from metis.turn.ports import CallHandle
+
+log = structlog.get_logger("metis.gateway")
+
+
+class ReplySink(Protocol):
+    """The client's side: where the answer is written. `answered` is called once, at its end."""
+
+    def write_reply(self, status: int, headers: Headers, body: bytes | None) -> None: ...
+
+    def write_body(self, data: bytes) -> None: ...
+
+    def end_body(self) -> None: ...
+
+    def break_off(self) -> None: ...
+
+    def answered(self) -> None: ...
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = ("_begun", "_counters", "_handle", "_ledger", "_sink", "_turn", "_upstream")
+
+    def __init__(
+        self, sink: ReplySink, upstream: Upstream, ledger: Ledger, counters: Counters
+    ) -> None:
+        self._sink = sink
+        self._upstream = upstream
+        self._ledger = ledger
+        self._counters = counters
+        self._turn: Turn | None = None
+        self._handle: CallHandle | None = None
+        self._begun = False  # the answer's head went out
+
+    def begin(self, engine: Engine, inbound: Inbound) -> None:
+        turn = self._turn = Turn(engine, inbound)
+        self._guarded(turn.begin)
+
+    # CallListener: what the upstream did
+
+    def call_head(self, call_id: str, status: int, headers: Headers) -> None:
+        turn = self._turn
+        if turn is not None:
+            self._guarded(turn.head, call_id, status, headers)
+
+    def call_data(self, call_id: str, data: bytes) -> None:
+        turn = self._turn
+        if turn is not None:
+            self._guarded(turn.feed, call_id, data)
+
+    def call_end(self, call_id: str) -> None:
+        turn = self._turn
+        if turn is not None:
+            self._handle = None
+            self._guarded(turn.finish, call_id)
+
+    def call_failed(self, call_id: str, failure: CallFailure) -> None:
+        turn = self._turn
+        if turn is not None:
+            self._handle = None
+            self._guarded(turn.failed, call_id, failure)
+
+    # What the client's connection did
+
+    def tick(self, now_ns: int) -> None:
+        turn = self._turn
+        if turn is not None:
+            self._guarded(turn.tick, now_ns)
+
+    def client_gone(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            self._counters.add("client_gone")
+            try:
+                self._run(turn, turn.client_gone())
+            except Exception:
+                log.exception("turn.crashed", turn_id=turn.turn_id)
+
+    def pause(self) -> None:
+        if self._handle is not None:
+            self._handle.pause()
+
+    def resume(self) -> None:
+        if self._handle is not None:
+            self._handle.resume()
+
+    def _guarded(self, step: Callable[..., Actions], *arguments: object) -> None:
+        """A door of DESIGN's kind: whatever goes wrong inside is written down, and the client is told."""
+        turn = self._turn
+        if turn is None:
+            return
+        try:
+            self._run(turn, step(*arguments))
+        except Exception:
+            log.exception("turn.crashed", turn_id=turn.turn_id)
+            self._crashed(turn)
+
+    def _crashed(self, turn: Turn) -> None:
+        self._turn = None
+        try:
+            self._run(turn, turn.client_gone())  # closes the call in the ledger and cancels it
+        except Exception:
+            log.exception("turn.crashed_again", turn_id=turn.turn_id)
+        if self._begun:
+            self._sink.break_off()
+        else:
+            body = b'{"error":{"type":"api_error","message":"the gateway failed on this request"}}'
+            self._sink.write_reply(500, [(b"content-type", b"application/json")], body)
+        self._sink.answered()
+
+    def _run(self, turn: Turn, actions: Actions) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self._sink.write_body(action.data)
+            elif isinstance(action, Record):
+                if not self._record(turn, action, actions):
+                    return
+            elif isinstance(action, Call):
+                self._handle = self._upstream.start(action, self)
+            elif isinstance(action, Reply):
+                self._reply(action)
+            elif isinstance(action, Finish):
+                self._sink.end_body()
+                self._end()
+            elif isinstance(action, Cancel):
+                handle, self._handle = self._handle, None
+                if handle is not None:
+                    handle.cancel()
+            else:
+                self._sink.break_off()
+                self._end()
+
+    def _reply(self, reply: Reply) -> None:
+        self._begun = True
+        self._sink.write_reply(reply.status, reply.headers, reply.body)
+        if reply.body is not None:
+            self._end()
+
+    def _end(self) -> None:
+        if self._turn is not None:
+            self._turn = None
+            self._sink.answered()
+
+    def _record(self, turn: Turn, record: Record, actions: Actions) -> bool:
+        """Write down; False when the turn was told that it may not call."""
+        try:
+            self._ledger.append(record.events)
+        except LedgerError as exc:
+            call = next((action for action in actions if isinstance(action, Call)), None)
+            if call is None:
+                # The money is spent; withholding the answer would not bring it back.
+                self._counters.add("unledgered", len(record.events))
+                log.error("ledger.refused", error=str(exc), events=len(record.events))
+                return True
+            failure = CallFailure(
+                FailureClass.OVERLOADED, FailureCause.LEDGER, str(exc), sent=False
+            )
+            self._run(turn, turn.failed(call.call_id, failure))
+            return False
+        return True

@@ -1,0 +1,35 @@
+"""What the door needs from outside, as Protocols beside their consumer; `bootstrap` fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from metis.accounts.ring import KeyRing
+from metis.trace.events import Event
+from metis.turn.actions import Call
+from metis.turn.ports import CallHandle, CallListener
+
+
+class Upstream(Protocol):
+    """The only way out. `start` returns at once; what happens is told to the listener."""
+
+    def start(self, call: Call, listener: CallListener) -> CallHandle: ...
+
+
+class Ledger(Protocol):
+    """Where events are written down, at once and in order. Raises LedgerError (LedgerFull) when it cannot."""
+
+    def append(self, events: Sequence[Event]) -> None: ...
+
+
+class Keys(Protocol):
+    """The keys as of now: a revocation shows in the very next ring."""
+
+    def ring(self) -> KeyRing: ...
+
+
+class Counters(Protocol):
+    """The worker's live numbers, shared with the admin plane."""
+
+    def add(self, name: str, amount: int = 1) -> None: ...

@@ -1,0 +1,41 @@
+"""The `[gateway]` table of metis.toml: the door's limits and addresses. Values only."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One path of a provider that may be relayed as it is: `METHOD /path`, below `/anthropic` or `/openai`.
+
+    `provider`: the configured provider's name. `allow`: entries such as `GET /v1/files`; a path may
+    end in `/*`, which stands for one more segment.
+    """
+
+    provider: str
+    allow: tuple[str, ...] = ()
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Addresses, bytes and seconds of the data plane; `admin_*` of the admin plane.
+
+    `tls_cert` and `tls_key`: PEM files; both or neither. `idle_timeout_s`: a kept-alive connection
+    without a request. `header_timeout_s`, `body_timeout_s`: a request that does not arrive.
+    `drain_timeout_s`: how long streams may finish after SIGTERM.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    admin_host: str = "127.0.0.1"
+    admin_port: int = 8081
+    workers: int = 1
+    max_header_bytes: int = 64 * 1024
+    max_body_bytes: int = 64 * 1024 * 1024
+    max_connections: int = 16_384
+    idle_timeout_s: float = 75.0
+    header_timeout_s: float = 15.0
+    body_timeout_s: float = 120.0
+    drain_timeout_s: float = 60.0
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    relay: dict[str, RelaySettings] = {}

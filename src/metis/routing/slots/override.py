@@ -1,0 +1,20 @@
+"""Slot 1: what this one request demands, by header or by its key's pin."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from metis.facts.decision import Verdict
+from metis.routing.slot import Policy, Question, Slot
+
+
+def decide(question: Question, policy: Policy) -> Verdict:
+    """A pinned key wins over the header: the pin is the operator's word, the header the client's."""
+    if question.pinned_model:
+        return Verdict("override", "choose", "the key is pinned to it", question.pinned_model)
+    if question.override_model:
+        return Verdict("override", "choose", "header x-metis-model", question.override_model)
+    return Verdict("override", "pass", "neither x-metis-model nor a pinned key")
+
+
+OVERRIDE: Final = Slot("override", decide)

@@ -1,0 +1,22 @@
+"""Slot 5: the project's default, where the client left the choice to us or the project forces it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from metis.facts.decision import Verdict
+from metis.routing.slot import Policy, Question, Slot, absent_or_unknown
+
+
+def decide(question: Question, policy: Policy) -> Verdict:
+    project = policy.projects.get(question.project_id)
+    if project is None:
+        return Verdict("workspace", "pass", "the project has no default model")
+    if project.force:
+        return Verdict("workspace", "choose", "the project's default is forced", project.default)
+    if absent_or_unknown(question, policy):
+        return Verdict("workspace", "choose", "no known model was named", project.default)
+    return Verdict("workspace", "pass", "the client named a model, which is respected")
+
+
+WORKSPACE: Final = Slot("workspace", decide)

@@ -1,0 +1,1 @@
+"""The hallway: one turn from the client's request to its last byte, as a state machine without I/O."""

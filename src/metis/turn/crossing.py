@@ -1,0 +1,190 @@
+"""Receiving an answer of another shape than the client's: through the IR (promise P2)."""
+
+from __future__ import annotations
+
+from metis.facts.usage import Usage
+from metis.ir.content import ToolCall
+from metis.ir.response import ErrorInfo
+from metis.ir.stream import (
+    ArgumentsDelta,
+    BlockStart,
+    End,
+    Finish,
+    Fold,
+    Heartbeat,
+    Start,
+    StreamEvent,
+    StreamFailure,
+    TextDelta,
+    ThinkingDelta,
+    UsageReport,
+    unfold,
+)
+from metis.trace.events.turn import FidelityNote
+from metis.turn.relay import CUT
+from metis.wire.codec import Note, ReplyContext, ResponseFacts, Shape, StreamEncoder
+
+
+def as_fidelity(notes: tuple[Note, ...] | list[Note]) -> tuple[FidelityNote, ...]:
+    """Codec notes as the turn stores them."""
+    return tuple(FidelityNote(note.verb, note.path, note.why) for note in notes)
+
+
+def measure(event: StreamEvent, facts: ResponseFacts) -> None:
+    """Keep what the ledger needs of an event; text is counted, never kept."""
+    match event:
+        case TextDelta(text=text) | ThinkingDelta(text=text) | ArgumentsDelta(text=text):
+            facts.output_characters += len(text)
+        case Start():
+            facts.response_id = event.response_id
+            facts.model = event.model
+            facts.usage = event.usage or facts.usage
+        case BlockStart(part=ToolCall(arguments=arguments)):
+            facts.tool_calls += 1
+            facts.output_characters += len(arguments)
+        case Finish():
+            facts.stop = event.stop
+            facts.stop_raw = event.stop_raw
+            facts.usage = event.usage or facts.usage
+        case UsageReport(usage=usage):
+            facts.usage = usage
+        case StreamFailure(error=error):
+            facts.error = error
+        case End():
+            facts.complete = True
+        case _:
+            pass
+
+
+class WholeCrossing:
+    """An answer that is translated when it is whole. `finish` raises CodecError on nonsense.
+
+    `streamed`: the upstream sent a stream although none was asked for; it is folded first.
+    """
+
+    __slots__ = (
+        "_context",
+        "_from",
+        "_notes",
+        "_pieces",
+        "_streamed",
+        "_to",
+        "facts",
+        "size",
+        "streaming",
+    )
+
+    def __init__(
+        self, source: Shape, target: Shape, context: ReplyContext, *, streamed: bool
+    ) -> None:
+        self._from = source
+        self._to = target
+        self._context = context
+        self._streamed = streamed
+        self._pieces: list[bytes] = []
+        self._notes: tuple[Note, ...] = ()
+        self.size = 0
+        self.facts = ResponseFacts()
+        self.streaming = False
+
+    def feed(self, data: bytes) -> bytes:
+        self._pieces.append(data)
+        self.size += len(data)
+        return b""
+
+    def finish(self) -> bytes:
+        body = b"".join(self._pieces)
+        if self._streamed:
+            decoder, fold = self._from.stream_decoder(), Fold()
+            for event in (*decoder.feed(body), *decoder.finish()):
+                fold.feed(event)
+                measure(event, self.facts)
+            response = fold.result()
+        else:
+            self.facts = self._from.facts_of(body)
+            response = self._from.decode_response(body)
+        encoded = self._to.encode_response(response, self._context)
+        self._notes = encoded.notes
+        self.facts.complete = True
+        return encoded.body
+
+    def fail(self, error: ErrorInfo) -> bytes | None:
+        return None
+
+    def heartbeat(self) -> bytes:
+        return b""
+
+    def notes(self) -> tuple[FidelityNote, ...]:
+        return as_fidelity(self._notes)
+
+
+class StreamCrossing:
+    """A stream translated event by event. `whole`: the upstream sent one JSON body instead of a stream."""
+
+    __slots__ = ("_decoder", "_encoder", "_from", "_pieces", "_whole", "facts", "streaming")
+
+    def __init__(self, source: Shape, target: Shape, context: ReplyContext, *, whole: bool) -> None:
+        self._from = source
+        self._decoder = source.stream_decoder()
+        self._encoder: StreamEncoder = target.stream_encoder(context)
+        self._whole = whole
+        self._pieces: list[bytes] = []
+        self.facts = ResponseFacts()
+        self.streaming = True
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises CodecError on bytes that are no stream of the source's shape."""
+        if self._whole:
+            self._pieces.append(data)
+            return b""
+        return self._send(self._decoder.feed(data))
+
+    def finish(self) -> bytes:
+        """Raises CodecError likewise."""
+        if self._whole:
+            return self._send(unfold(self._from.decode_response(b"".join(self._pieces))))
+        events = self._decoder.finish()
+        if not (self.facts.complete or self.facts.error):
+            finished = any(isinstance(event, End | StreamFailure) for event in events)
+            if not finished:
+                events = [*events, End() if self.facts.stop else StreamFailure(CUT)]
+        return self._send(events)
+
+    def fail(self, error: ErrorInfo) -> bytes | None:
+        return self._encoder.feed(StreamFailure(error))
+
+    def heartbeat(self) -> bytes:
+        return self._encoder.feed(Heartbeat())
+
+    def notes(self) -> tuple[FidelityNote, ...]:
+        return as_fidelity(self._encoder.notes)
+
+    def _send(self, events: list[StreamEvent]) -> bytes:
+        pieces: list[bytes] = []
+        for event in events:
+            if self.facts.complete or self.facts.error is not None:
+                break  # the grammar ends there, whatever else the upstream says
+            measure(event, self.facts)
+            pieces.append(self._encoder.feed(event))
+        return b"".join(pieces)
+
+
+def estimate_usage(facts: ResponseFacts, request_bytes: int) -> Usage:
+    """What an answer that never told its usage has probably used.
+
+    Four characters to a token, the providers' own rule of thumb for English
+    (https://help.openai.com/en/articles/4936856); the row says `estimated`, so totals show it apart.
+    """
+    known = facts.usage
+    if known is not None:
+        output = max(known.output_tokens, (facts.output_characters + 3) // 4)
+        return Usage(
+            input_tokens=known.input_tokens,
+            cache_read_tokens=known.cache_read_tokens,
+            cache_write_5m_tokens=known.cache_write_5m_tokens,
+            cache_write_1h_tokens=known.cache_write_1h_tokens,
+            output_tokens=output,
+        )
+    return Usage(
+        input_tokens=(request_bytes + 3) // 4, output_tokens=(facts.output_characters + 3) // 4
+    )

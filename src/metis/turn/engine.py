@@ -1,0 +1,32 @@
+"""Everything turns share under one configuration, as one value. A new configuration makes a new engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metis.accounts.admission import Admission
+from metis.facts.ids import IdFactory
+from metis.providers.provider import Provider
+from metis.routing.chain import Router
+from metis.turn.ports import Clock, Identify, Pricing
+from metis.turn.sessions import SessionBook
+from metis.turn.settings import TurnSettings
+from metis.wire.codec import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The services of a turn. Requests in flight keep the engine they began with."""
+
+    shapes: dict[str, Shape]
+    providers: dict[str, Provider]
+    router: Router
+    pricing: Pricing
+    admission: Admission
+    identify: Identify
+    sessions: SessionBook
+    ids: IdFactory
+    clock: Clock
+    settings: TurnSettings
+    generation: int = 0
+    embedded: bool = False

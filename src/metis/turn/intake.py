@@ -1,0 +1,75 @@
+"""Reading a request's outside: its top-level fields, who is asking, which session, which kind of call."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from metis.errors import CodecError
+from metis.trace.events.llm import CallRole
+from metis.turn.accounting import TurnLedger
+from metis.turn.actions import Inbound
+from metis.turn.engine import Engine
+from metis.wire.splice import Fields, flag_field, refuse_doubled, text_field, top_level
+
+# What may stand only once: the gateway decides by these, so the upstream must read the same ones.
+_DECISIVE: Final = ("model", "stream", "max_tokens", "messages", "input")
+_LIMIT_FIELDS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_USUAL_MAX_TOKENS: Final = 8192
+
+
+class Intake(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a request before it is routed.
+
+    `is_turn`: decisions and turn events are recorded; token counts are calls but no turns.
+    """
+
+    fields: Fields
+    model: str
+    stream: bool
+    max_tokens: int
+    role: CallRole
+    is_turn: bool
+    ledger: TurnLedger
+
+
+def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
+    """Raises CodecError on a body that is no JSON object or whose decisive fields have wrong types."""
+    fields = top_level(inbound.body)
+    refuse_doubled(inbound.body, fields, _DECISIVE)
+    model = text_field(fields, "model") or ""
+    stream = flag_field(fields, "stream") is True
+    said = engine.identify(inbound.named, fields, inbound.path)
+    is_turn = inbound.operation != "count_tokens"
+    previous = ""
+    if is_turn:
+        key_id = inbound.principal.key_id
+        if not said.session_id:
+            session_id = engine.sessions.recognise(key_id, fields)
+            said = msgspec.structs.replace(said, session_id=session_id, source="prefix")
+        previous = engine.sessions.succeed(key_id, said.session_id, turn_id)
+    ledger = TurnLedger(
+        engine, inbound, said, (turn_id, previous), requested_model=model, stream=stream
+    )
+    auxiliary = bool(said.auxiliary) or not is_turn
+    return Intake(
+        fields=fields,
+        model=model,
+        stream=stream,
+        max_tokens=_max_tokens(fields),
+        role="auxiliary" if auxiliary else "main",
+        is_turn=is_turn,
+        ledger=ledger,
+    )
+
+
+def _max_tokens(fields: Fields) -> int:
+    for name in _LIMIT_FIELDS:
+        raw = fields.get(name)
+        if raw is not None and bytes(raw) != b"null":
+            try:
+                return msgspec.json.decode(raw, type=int)
+            except msgspec.DecodeError as exc:
+                raise CodecError("must be an integer", where=name) from exc
+    return _USUAL_MAX_TOKENS

@@ -1,0 +1,427 @@
+"""The turn's state machine, in h11's manner: facts in, actions out, no I/O. Read it from `begin` downwards.
+
+A driver feeds what happened (`begin`, `head`, `feed`, `finish`, `failed`, `client_gone`, `tick`) and
+carries out the actions each call returns. The order of actions is the order of promises: what must
+be written down stands before what it must precede.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from metis.accounts.admission import Refusal, Reservation
+from metis.errors import BadRequest, CodecError, MetisError
+from metis.facts.decision import RouteDecision
+from metis.facts.failure import CallFailure, FailureCause, FailureClass
+from metis.facts.usage import Usage
+from metis.http.headers import Headers
+from metis.ir.response import ErrorInfo
+from metis.providers.provider import Provider
+from metis.trace.events import Event
+from metis.trace.events.llm import CallOutcome
+from metis.trace.events.turn import FidelityNote, TurnOutcome
+from metis.turn.accounting import CallState, Ending, TurnLedger
+from metis.turn.actions import (
+    Abort,
+    Action,
+    Actions,
+    Call,
+    Cancel,
+    Finish,
+    Inbound,
+    Record,
+    Reply,
+    Send,
+)
+from metis.turn.answering import Answer, Answerer
+from metis.turn.engine import Engine
+from metis.turn.intake import Intake, read_intake
+from metis.turn.outbound import Outbound, request_head
+from metis.turn.preparing import prepare
+from metis.turn.refusals import of_failure, refusal
+from metis.turn.relay import CUT, Receiver
+from metis.wire.codec import ResponseFacts
+
+NOTHING: Final[Actions] = []
+_ERROR_BODY_LIMIT: Final = 1024 * 1024
+
+
+class Turn:
+    """One request on its way. Make it, call `begin`, then feed it until `done`."""
+
+    __slots__ = (
+        "_admitted",
+        "_answerer",
+        "_call",
+        "_client_status",
+        "_decision",
+        "_engine",
+        "_error_body",
+        "_facts",
+        "_inbound",
+        "_intake",
+        "_ledger",
+        "_outbound",
+        "_provider",
+        "_receiver",
+        "_recorded",
+        "_sent_ns",
+        "_stale_retries",
+        "done",
+        "turn_id",
+    )
+
+    def __init__(self, engine: Engine, inbound: Inbound) -> None:
+        self._engine = engine
+        self._inbound = inbound
+        self.turn_id = engine.ids.new("turn")
+        self._answerer = Answerer(engine, inbound, self.turn_id)
+        self._intake: Intake | None = None
+        self._ledger: TurnLedger | None = None
+        self._decision: RouteDecision | None = None
+        self._provider: Provider | None = None
+        self._outbound: Outbound | None = None
+        self._call: CallState | None = None
+        self._admitted: Reservation | None = None
+        self._receiver: Receiver | None = None
+        self._error_body: list[bytes] | None = None
+        self._facts = ResponseFacts()
+        self._recorded = False
+        self._client_status = 0
+        self._sent_ns = 0
+        self._stale_retries = 0
+        self.done = False
+
+    # What the driver tells the turn
+
+    def begin(self) -> Actions:
+        """Read, route and translate the request; ask for its first upstream call, or refuse it."""
+        try:
+            intake = self._intake = read_intake(self._engine, self._inbound, self.turn_id)
+            self._ledger = intake.ledger
+            plan = prepare(self._engine, self._inbound, intake, self.turn_id)
+        except MetisError as error:
+            return self._refuse(refusal(error))
+        if isinstance(plan, Answer):
+            self.done = True
+            return [Reply(status=plan.status, headers=plan.headers, body=plan.body)]
+        self._decision, self._provider, self._outbound = plan.decision, plan.provider, plan.outbound
+        return self._attempt(1)
+
+    def head(self, call_id: str, status: int, headers: Headers) -> Actions:
+        """The upstream's status and headers are there."""
+        call = self._current(call_id)
+        if call is None or self._outbound is None or self._provider is None:
+            return NOTHING
+        call.http_status = status
+        call.request_id = self._answerer.upstream_request_id(headers)
+        if not 200 <= status < 300:
+            self._error_body = []
+            self._answerer.upstream_headers = headers
+            return NOTHING
+        receiver = self._receiver = self._answerer.receiver(
+            headers, self._outbound, self._is_stream()
+        )
+        self._facts = receiver.facts
+        self._answerer.upstream_headers = headers
+        if not receiver.streaming:
+            return NOTHING
+        self._client_status = status
+        self._sent_ns = self._engine.clock.monotonic_ns()
+        return [Reply(status=status, headers=self._reply_headers(), body=None)]
+
+    def feed(self, call_id: str, data: bytes) -> Actions:
+        """More of the upstream's body."""
+        call = self._current(call_id)
+        if call is None:
+            return NOTHING
+        if not call.first_byte_ns:
+            call.first_byte_ns = self._engine.clock.monotonic_ns()
+        call.response_bytes += len(data)
+        if self._error_body is not None:
+            if call.response_bytes <= _ERROR_BODY_LIMIT:
+                self._error_body.append(data)
+            return NOTHING
+        receiver = self._receiver
+        if receiver is None:
+            return NOTHING
+        try:
+            out = receiver.feed(data)
+        except CodecError as error:
+            return self._nonsense(str(error))
+        if not receiver.streaming:
+            if call.response_bytes > self._engine.settings.max_response_bytes:
+                return self._nonsense("the answer is over turn.max_response_bytes")
+            return NOTHING
+        actions: Actions = []
+        facts = self._facts = receiver.facts
+        if (facts.complete or facts.error is not None) and not self._recorded:
+            actions.append(self._settled("error" if facts.error else "ok"))
+        if out:
+            self._sent_ns = self._engine.clock.monotonic_ns()
+            actions.append(Send(out))
+        return actions
+
+    def finish(self, call_id: str) -> Actions:
+        """The upstream's body is whole."""
+        call = self._current(call_id)
+        if call is None:
+            return NOTHING
+        call.open = False
+        if self._error_body is not None:
+            return self._upstream_error(call, b"".join(self._error_body))
+        receiver = self._receiver
+        if receiver is None:
+            return NOTHING
+        try:
+            out = receiver.finish()
+        except CodecError as error:
+            return self._nonsense(str(error))
+        facts = self._facts = receiver.facts
+        if receiver.streaming:
+            return self._end_of_stream(receiver, out)
+        self._client_status = call.http_status
+        self.done = True
+        outcome: CallOutcome = "error" if facts.error else "ok"
+        reply = Reply(status=call.http_status, headers=self._reply_headers(), body=out)
+        return [self._settled(outcome), reply]
+
+    def failed(self, call_id: str, failure: CallFailure) -> Actions:
+        """The call gave no usable answer, or broke off inside it."""
+        call = self._current(call_id)
+        if call is None:
+            return NOTHING
+        call.open = False
+        call.failure, call.cause = failure.failure.value, failure.cause.value
+        if failure.cause is FailureCause.LEDGER:
+            self._release(0)
+            return self._refuse(of_failure(failure, call.provider))
+        if self._client_status:
+            return self._broken_off(of_failure(failure, call.provider))
+        stale = failure.cause is FailureCause.STALE
+        if stale and self._stale_retries < self._engine.settings.stale_retries:
+            # A pooled connection that the upstream had closed already: the request was never read.
+            self._stale_retries += 1
+            completed = self._call_completed("error")
+            return [Record((completed,)), *self._attempt(call.attempt + 1)]
+        return self._answer_failure(of_failure(failure, call.provider))
+
+    def client_gone(self) -> Actions:
+        """The client hung up: cancel what runs, write down what was used."""
+        if self.done:
+            return NOTHING
+        self.done = True
+        actions: Actions = []
+        call = self._call
+        if call is not None and call.open:
+            actions.append(Cancel(call.call_id))
+        if not self._recorded:
+            actions.append(self._settled("aborted", "client_gone"))
+        return actions
+
+    def tick(self, now_ns: int) -> Actions:
+        """Time has passed: say a heartbeat into a stream that has been silent for long."""
+        receiver = self._receiver
+        if self.done or receiver is None or not receiver.streaming or not self._client_status:
+            return NOTHING
+        if now_ns - self._sent_ns < self._engine.settings.keepalive_s * 1e9:
+            return NOTHING
+        if self._facts.complete or self._facts.error is not None:
+            return NOTHING
+        beat = receiver.heartbeat()
+        if not beat:
+            return NOTHING
+        self._sent_ns = now_ns
+        return [Send(beat)]
+
+    # The parts
+
+    def _current(self, call_id: str) -> CallState | None:
+        call = self._call
+        if call is None or self.done or call.call_id != call_id:
+            return None
+        return call
+
+    def _is_stream(self) -> bool:
+        return self._intake is not None and self._intake.stream
+
+    def _attempt(self, number: int) -> Actions:
+        """Reserve, write the start down, and call."""
+        engine, outbound, provider, ledger = (
+            self._engine,
+            self._outbound,
+            self._provider,
+            self._ledger,
+        )
+        if outbound is None or provider is None or ledger is None or self._intake is None:
+            return NOTHING
+        upstream_shape = outbound.shape.name if outbound.shape else self._inbound.shape
+        call = self._call = CallState(
+            call_id=engine.ids.new("call"),
+            attempt=number,
+            role=self._intake.role,
+            provider=provider.name,
+            price_provider=provider.price_provider,
+            free=provider.kind.free,
+            model=self._decision.model if self._decision else self._intake.model,
+            upstream_shape=upstream_shape,
+            body_bytes=len(outbound.body),
+            started_ns=engine.clock.monotonic_ns(),
+            started_s=engine.clock.time(),
+        )
+        admitted = engine.admission.reserve(
+            self._inbound.principal, call.call_id, self._most_it_can_cost(call)
+        )
+        if isinstance(admitted, Refusal):
+            return self._refuse(
+                ErrorInfo(
+                    status=429,
+                    kind="rate_limit",
+                    message=admitted.message,
+                    code=admitted.limit,
+                    retry_after_s=admitted.retry_after_s,
+                )
+            )
+        self._admitted = admitted
+        settings = engine.settings
+        return [
+            Record((ledger.started(call),)),
+            Call(
+                call_id=call.call_id,
+                origin=provider.origin,
+                head=request_head(self._inbound, provider, outbound, upstream_shape),
+                body=outbound.body,
+                provider=provider.name,
+                connect_timeout_s=settings.connect_timeout_s,
+                first_byte_timeout_s=settings.first_byte_timeout_s,
+                idle_timeout_s=settings.idle_timeout_s,
+            ),
+        ]
+
+    def _most_it_can_cost(self, call: CallState) -> int:
+        """An upper bound: every byte a token of fresh input, and all the output that was allowed."""
+        if call.free or self._intake is None:
+            return 0
+        most = Usage(input_tokens=call.body_bytes, output_tokens=self._intake.max_tokens)
+        return self._engine.pricing.cost(
+            call.price_provider, call.model, most, call.started_s
+        ).nano_usd
+
+    def _call_completed(self, outcome: CallOutcome) -> Event:
+        """Settle the reservation and make the attempt's closing event."""
+        if self._ledger is None or self._call is None:
+            raise BadRequest("a turn without a call cannot complete one")
+        event = self._ledger.completed(self._call, self._facts, outcome)
+        self._release(event.cost_nano_usd)
+        return event
+
+    def _release(self, spent_nano_usd: int) -> None:
+        if self._admitted is not None:
+            self._engine.admission.settle(self._admitted, spent_nano_usd)
+            self._admitted = None
+
+    def _settled(self, outcome: CallOutcome, turn_outcome: TurnOutcome | None = None) -> Record:
+        """The events that close the turn, in one write."""
+        self._recorded = True
+        events: list[Event] = []
+        if self._call is not None:
+            events.append(self._call_completed(outcome))
+        events += self._closing_events(turn_outcome or ("ok" if outcome == "ok" else "error"))
+        return Record(tuple(events))
+
+    def _closing_events(self, outcome: TurnOutcome) -> list[Event]:
+        ledger, intake = self._ledger, self._intake
+        if ledger is None or intake is None or not intake.is_turn:
+            return []
+        events: list[Event] = []
+        if self._decision is not None:
+            events.append(ledger.decided(self._decision))
+        ending = Ending(
+            outcome=outcome,
+            http_status=self._client_status,
+            call=self._call,
+            response_id=self._facts.response_id,
+        )
+        return [*events, ledger.turn_completed(ending, intake.fields, self._fidelity())]
+
+    def _fidelity(self) -> tuple[FidelityNote, ...]:
+        notes = self._outbound.notes if self._outbound else ()
+        return notes + (self._receiver.notes() if self._receiver else ())
+
+    def _reply_headers(self) -> Headers:
+        return self._answerer.headers(self._decision, self._fidelity())
+
+    def _refuse(self, error: ErrorInfo) -> Actions:
+        """Answer with an error of Metis's own; nothing was spent."""
+        self.done = True
+        self._client_status = error.status
+        events = self._closing_events("refused")
+        answer = self._answerer.error(error, self._decision)
+        reply = Reply(status=answer.status, headers=answer.headers, body=answer.body)
+        return [Record(tuple(events)), reply] if events else [reply]
+
+    def _upstream_error(self, call: CallState, body: bytes) -> Actions:
+        """An error status from the upstream: its own words where the shape is the client's (P3)."""
+        self.done = True
+        if self._provider is None or self._outbound is None:
+            return NOTHING
+        answer, info = self._answerer.upstream_error(
+            call.http_status, body, self._outbound, self._provider, self._decision
+        )
+        call.error_type = info.code or info.kind
+        call.failure = self._provider.classify(call.http_status, call.error_type).value
+        self._client_status = answer.status
+        reply = Reply(status=answer.status, headers=answer.headers, body=answer.body)
+        return [self._settled("error"), reply]
+
+    def _answer_failure(self, error: ErrorInfo) -> Actions:
+        """No answer came, and the client has seen nothing yet."""
+        self.done = True
+        self._client_status = error.status
+        answer = self._answerer.error(error, self._decision)
+        return [
+            self._settled("error"),
+            Reply(status=answer.status, headers=answer.headers, body=answer.body),
+        ]
+
+    def _broken_off(self, error: ErrorInfo) -> Actions:
+        """The answer broke off after its head went out: end the client's stream in its own words."""
+        self.done = True
+        receiver = self._receiver
+        if self._facts.complete:
+            return [
+                Finish()
+            ]  # the client has its terminator; how the connection ended is no matter
+        actions: Actions = [] if self._recorded else [self._settled("error")]
+        if self._facts.error is not None:
+            return [*actions, Finish()]  # the upstream's own error event was the last word
+        words = receiver.fail(error) if receiver else None
+        return [*actions, *([Send(words), Finish()] if words else [Abort()])]
+
+    def _end_of_stream(self, receiver: Receiver, out: bytes) -> Actions:
+        """The upstream's body ended properly; whether its stream did is another question."""
+        facts = self._facts
+        tail: list[Action] = [Send(out)] if out else []
+        if not (facts.complete or facts.error is not None or facts.stop):
+            call = self._call
+            if call is not None:
+                call.failure, call.cause = FailureClass.NETWORK.value, FailureCause.CUT.value
+            return self._broken_off(CUT)
+        self.done = True
+        record = [] if self._recorded else [self._settled("error" if facts.error else "ok")]
+        return [*record, *tail, Finish()]
+
+    def _nonsense(self, detail: str) -> Actions:
+        """The upstream's 2xx answer is not what its shape says."""
+        call = self._call
+        if call is None:
+            return NOTHING
+        cancel: Actions = [Cancel(call.call_id)] if call.open else []
+        call.open = False
+        call.failure = FailureClass.UPSTREAM.value
+        call.cause = FailureCause.PROTOCOL.value
+        error = ErrorInfo(
+            status=502, kind="api", message=f"{call.provider} answered with nonsense: {detail}"
+        )
+        ended = self._broken_off(error) if self._client_status else self._answer_failure(error)
+        return [*cancel, *ended]

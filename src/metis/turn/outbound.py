@@ -1,0 +1,222 @@
+"""What leaves for the upstream: the body (spliced or translated), the head, and how the answer is received."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from metis.errors import BadRequest
+from metis.http.headers import HOP_BY_HOP, connection_options, encode_headers
+from metis.providers.provider import Provider
+from metis.trace.events.turn import FidelityNote
+from metis.turn.actions import Inbound
+from metis.turn.crossing import as_fidelity
+from metis.wire.codec import ReplyContext, Shape
+from metis.wire.effective_tools import effective_tools
+from metis.wire.splice import Fields, replace_fields
+from metis.wire.tools import reply_tools
+
+# Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
+# gateway credential, and what would let an upstream answer in a coding nobody asked for.
+_NEVER_SENT: Final = HOP_BY_HOP | frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"content-encoding",
+        b"content-type",
+        b"accept-encoding",
+        b"expect",
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"cookie",
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+    }
+)
+_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
+_OTHER_SHAPE: Final = {
+    "anthropic_messages": (b"openai-",),
+    "openai_chat": (b"anthropic-",),
+    "openai_responses": (b"anthropic-",),
+}
+# What a translated request says: this version still takes temperature and top_p, which the newer
+# ones refuse (clients.md: "use 2023-06-01 when translating").
+_TRANSLATED_HEADERS: Final = {"anthropic_messages": ((b"anthropic-version", b"2023-06-01"),)}
+# Every key of the gateway itself holds this: such a value never leaves.
+KEY_MARK: Final = b"sk-metis-"
+_ASK_USAGE: Final = b'{"include_usage":true}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """A request ready to leave. `shape` is the upstream's; `context` is set for a crossing only."""
+
+    body: bytes
+    shape: Shape | None
+    path: bytes
+    strip_usage: bool = False
+    context: ReplyContext | None = None
+    notes: tuple[FidelityNote, ...] = ()
+
+
+def same_shape(
+    inbound: Inbound, fields: Fields, shape: Shape, provider: Provider, model: str, requested: str
+) -> Outbound:
+    """The byte path: the body as it came, but for the model's name and the wish for usage.
+
+    Raises CodecError when the body's bytes cannot be followed.
+    """
+    edits: dict[str, bytes] = {}
+    notes: list[FidelityNote] = []
+    if model != requested:
+        edits["model"] = msgspec.json.encode(model)
+        notes.append(FidelityNote("edited", "$.model", "the routed model's name"))
+    strip_usage = False
+    if shape.name == "openai_chat" and _is_true(fields, "stream"):
+        asked, options = _usage_wish(fields)
+        if not asked:
+            edits["stream_options"] = options
+            strip_usage = True
+            notes.append(FidelityNote("edited", "$.stream_options", "usage is always asked for"))
+    body = replace_fields(inbound.body, fields, edits) if edits else inbound.body
+    return Outbound(
+        body=body,
+        shape=shape,
+        path=_path(provider, shape.name, model),
+        strip_usage=strip_usage,
+        notes=tuple(notes),
+    )
+
+
+def _usage_wish(fields: Fields) -> tuple[bool, bytes]:
+    """Whether the client asked for usage itself, and else the stream_options that do."""
+    raw = fields.get("stream_options")
+    if raw is None or bytes(raw) == b"null":
+        return False, _ASK_USAGE
+    try:
+        options = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return True, b""  # nonsense is the upstream's to refuse, in its own words
+    if bytes(options.get("include_usage", msgspec.Raw(b"false"))) == b"true":
+        return True, b""
+    return False, replace_fields(bytes(raw), options, {"include_usage": b"true"})
+
+
+def crossed(
+    inbound: Inbound, source: Shape, target: Shape, provider: Provider, context: CrossingNames
+) -> Outbound:
+    """The way through the IR. Raises CodecError on a body that is not the source's shape, BadRequest
+    on what only the source's own provider could answer."""
+    request = source.decode_request(inbound.body)
+    sentence = source.uncrossable(request)
+    if sentence is not None:
+        raise BadRequest(sentence)
+    encoded = target.encode_request(msgspec.structs.replace(request, model=context.model))
+    custom, namespaces = reply_tools(
+        msgspec.structs.replace(request, tools=effective_tools(request))
+    )
+    return Outbound(
+        body=encoded.body,
+        shape=target,
+        path=_path(provider, target.name, context.model),
+        context=ReplyContext(
+            model=context.model,
+            response_id=context.response_id,
+            created=context.created,
+            include_usage=request.include_usage is True or source.name != "openai_chat",
+            custom_tools=custom,
+            namespaces=namespaces,
+            request=request,
+        ),
+        notes=as_fidelity(encoded.notes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingNames:
+    """What the turn knows and a crossing needs: the model sent and the answer's fallback id and time."""
+
+    model: str
+    response_id: str
+    created: int
+
+
+def raw_operation(
+    inbound: Inbound, fields: Fields, provider: Provider, model: str, requested: str
+) -> Outbound:
+    """An operation that is never translated (embeddings, completions, count_tokens)."""
+    edits = {"model": msgspec.json.encode(model)} if model != requested else {}
+    strip_usage = False
+    if inbound.operation == "completions" and _is_true(fields, "stream"):
+        asked, options = _usage_wish(fields)
+        if not asked:
+            edits["stream_options"] = options
+            strip_usage = True
+    body = replace_fields(inbound.body, fields, edits) if edits else inbound.body
+    return Outbound(
+        body=body,
+        shape=None,
+        path=_path(provider, inbound.operation, model),
+        strip_usage=strip_usage,
+        notes=tuple(FidelityNote("edited", f"$.{name}") for name in edits),
+    )
+
+
+def _path(provider: Provider, operation: str, model: str) -> bytes:
+    path = provider.path_for(operation, model)
+    if path is None:
+        raise BadRequest(f"provider {provider.name!r} has no {operation} endpoint")
+    return path
+
+
+def _is_true(fields: Fields, name: str) -> bool:
+    raw = fields.get(name)
+    return raw is not None and bytes(raw) == b"true"
+
+
+def request_head(inbound: Inbound, provider: Provider, outbound: Outbound, target: str) -> bytes:
+    """The upstream request's head: the client's headers as an open list, our credential, our framing."""
+    named = inbound.named
+    dropped = _NEVER_SENT
+    connection = named.get(b"connection")
+    if connection is not None:
+        dropped = dropped | connection_options(connection)
+    foreign = (
+        _OTHER_SHAPE[target] if outbound.context is not None and target in _OTHER_SHAPE else ()
+    )
+    lines = [
+        b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (outbound.path, provider.origin.authority.encode())
+    ]
+    own = {name.lower() for name, _ in provider.headers}
+    for name, value in inbound.headers:
+        lowered = name.lower()
+        if lowered in dropped or lowered in own or lowered.startswith((b"x-metis-", *foreign)):
+            continue
+        lines.append(b"%b: %b\r\n" % (name, value))
+    if outbound.context is not None:
+        lines.append(encode_headers(_TRANSLATED_HEADERS.get(target, ())))
+    lines.append(encode_headers(provider.headers))
+    lines.append(_credential_lines(inbound, provider))
+    lines.append(
+        b"content-type: application/json\r\naccept-encoding: identity\r\n"
+        b"content-length: %d\r\n\r\n" % len(outbound.body)
+    )
+    return b"".join(lines)
+
+
+def _credential_lines(inbound: Inbound, provider: Provider) -> bytes:
+    if inbound.client_credential:
+        return encode_headers(
+            (name, value)
+            for name, value in inbound.headers
+            if name.lower() in _CREDENTIALS and KEY_MARK not in value
+        )
+    if provider.credential is None:
+        return b""
+    return b"%b: %b\r\n" % provider.credential

@@ -1,0 +1,65 @@
+"""What a turn needs from outside, as Protocols; `bootstrap` fills them. All are memory-only and quick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from metis.facts.failure import CallFailure
+from metis.facts.identity import SessionFacts
+from metis.facts.usage import Usage
+from metis.http.headers import Headers
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """Nano-dollars of one call. `known` False: no price at all; `unpriced`: parts that have none."""
+
+    nano_usd: int
+    known: bool = True
+    unpriced: tuple[str, ...] = ()
+
+
+class Pricing(Protocol):
+    """Prices by the day: `at_s` is epoch seconds."""
+
+    def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost: ...
+
+
+class Identify(Protocol):
+    """What the client says of itself and of the session. Never raises on nonsense."""
+
+    def __call__(
+        self, headers: Mapping[bytes, bytes], fields: Mapping[str, msgspec.Raw], path: str
+    ) -> SessionFacts: ...
+
+
+class Clock(Protocol):
+    """Wall time in epoch seconds and a monotonic count of nanoseconds."""
+
+    def time(self) -> float: ...
+
+    def monotonic_ns(self) -> int: ...
+
+
+class CallListener(Protocol):
+    """Who hears of one upstream call. Called from the event loop, in order, never after `cancel`."""
+
+    def call_head(self, call_id: str, status: int, headers: Headers) -> None: ...
+
+    def call_data(self, call_id: str, data: bytes) -> None: ...
+
+    def call_end(self, call_id: str) -> None: ...
+
+    def call_failed(self, call_id: str, failure: CallFailure) -> None: ...
+
+
+class CallHandle(Protocol):
+    """One upstream call under way."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def cancel(self) -> None: ...

@@ -1,0 +1,110 @@
+"""From a request to its upstream form: ask the chain, pick provider and shape, build what leaves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from metis.catalog.models import AUTO_NAMES
+from metis.errors import BadRequest, Forbidden, NotFound
+from metis.facts.decision import RouteDecision
+from metis.providers.provider import Provider
+from metis.routing.slot import Question
+from metis.turn.actions import Inbound
+from metis.turn.answering import Answer
+from metis.turn.counting import estimate_count
+from metis.turn.engine import Engine
+from metis.turn.intake import Intake
+from metis.turn.outbound import CrossingNames, Outbound, crossed, raw_operation, same_shape
+from metis.turn.refusals import THREAD_REFUSAL
+from metis.wire.codec import Shape
+
+_MAX_MODEL_NAME: Final = 256
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Where the request goes and in what form."""
+
+    decision: RouteDecision
+    provider: Provider
+    outbound: Outbound
+
+
+def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> Plan | Answer:
+    """Route and translate. An Answer means that no upstream is needed.
+
+    Raises RequestError (unknown model, forbidden model) and CodecError (a body that cannot be crossed).
+    """
+    shape = engine.shapes.get(inbound.shape)
+    if shape is not None and shape.name == "anthropic_messages" and "thread" in intake.fields:
+        return Answer(
+            status=400,
+            headers=[(b"content-type", b"application/json")],
+            body=shape.encode_error(THREAD_REFUSAL),
+        )
+    decision = engine.router.decide(_question(engine, inbound, intake))
+    provider = engine.providers[decision.provider]
+    if inbound.operation == "generate" and shape is not None:
+        outbound = _generation(engine, inbound, intake, shape, (provider, decision.model, turn_id))
+        return Plan(decision, provider, outbound)
+    if provider.path_for(inbound.operation) is None:
+        if inbound.operation == "count_tokens":
+            return estimate_count(inbound.body)
+        raise NotFound(
+            f"model {decision.model!r} is served by {provider.name!r}, which has no "
+            f"{inbound.operation} endpoint; name a model of a provider that has one",
+            code="model_not_found",
+        )
+    outbound = raw_operation(inbound, intake.fields, provider, decision.model, intake.model)
+    return Plan(decision, provider, outbound)
+
+
+def _generation(
+    engine: Engine,
+    inbound: Inbound,
+    intake: Intake,
+    shape: Shape,
+    way: tuple[Provider, str, str],
+) -> Outbound:
+    provider, model, turn_id = way
+    if shape.name in provider.shapes:
+        return same_shape(inbound, intake.fields, shape, provider, model, intake.model)
+    target = engine.shapes[provider.shapes[0]]
+    names = CrossingNames(
+        model=model, response_id=turn_id.removeprefix("turn_"), created=int(engine.clock.time())
+    )
+    return crossed(inbound, shape, target, provider, names)
+
+
+def _question(engine: Engine, inbound: Inbound, intake: Intake) -> Question:
+    override = inbound.named.get(b"x-metis-model", b"").decode("utf-8", "replace")
+    if len(intake.model) > _MAX_MODEL_NAME or len(override) > _MAX_MODEL_NAME:
+        raise BadRequest(f"the model's name is over {_MAX_MODEL_NAME} characters")
+    who = inbound.principal
+    return Question(
+        requested_model=intake.model,
+        wants_auto=intake.model in AUTO_NAMES,
+        override_model=override,
+        pinned_model=who.pinned_model or "",
+        project_id=who.project_id,
+        shape=inbound.shape,
+        allowed_models=who.allowed_models,
+        only_provider=_bound_provider(engine, inbound),
+    )
+
+
+def _bound_provider(engine: Engine, inbound: Inbound) -> str:
+    """The one provider a client's own credential may go to: its kind takes such, and speaks the shape.
+
+    Raises Forbidden when there is none: the credential must not go anywhere else.
+    """
+    if not inbound.client_credential:
+        return ""
+    for provider in engine.providers.values():
+        if provider.kind.accepts_client_credentials and inbound.shape in provider.shapes:
+            return provider.name
+    raise Forbidden(
+        "no configured provider takes a client's own credential for this API; "
+        "send the Metis key alone to use the gateway's"
+    )

@@ -1,0 +1,132 @@
+"""Receiving an answer whose shape is the client's: the bytes go on as they came (promise P1).
+
+A receiver takes the upstream's body and gives what to send; it does no I/O and knows no ids.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from metis.ir.response import ErrorInfo
+from metis.trace.events.turn import FidelityNote
+from metis.wire.codec import ResponseFacts, Shape, StreamTap
+
+# A piece of an event longer than this is sent on before its end is there: images would pile up.
+_MAX_HELD_BYTES: Final = 256 * 1024
+
+CUT: Final = ErrorInfo(
+    status=502, kind="api", message="the upstream ended its answer before the end"
+)
+
+
+class Receiver(Protocol):
+    """One way of receiving an answer.
+
+    `streaming`: what `feed` gives is sent at once; else everything comes from `finish`.
+    `finish` is called once when the upstream's body ended properly. `fail` gives the shape's own
+    words for an answer that broke off, b"" when none can be said any more.
+    """
+
+    facts: ResponseFacts
+    streaming: bool
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+    def fail(self, error: ErrorInfo) -> bytes | None: ...
+
+    def heartbeat(self) -> bytes: ...
+
+    def notes(self) -> tuple[FidelityNote, ...]: ...
+
+
+class WholeRelay:
+    """A same-shape answer that is not a stream: held until it is whole, then sent as it came."""
+
+    __slots__ = ("_pieces", "_shape", "facts", "size", "streaming")
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._pieces: list[bytes] = []
+        self.size = 0
+        self.facts = ResponseFacts()
+        self.streaming = False
+
+    def feed(self, data: bytes) -> bytes:
+        self._pieces.append(data)
+        self.size += len(data)
+        return b""
+
+    def finish(self) -> bytes:
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self.facts = self._shape.facts_of(body)
+        return body
+
+    def fail(self, error: ErrorInfo) -> bytes | None:
+        return None
+
+    def heartbeat(self) -> bytes:
+        return b""
+
+    def notes(self) -> tuple[FidelityNote, ...]:
+        return ()
+
+
+class StreamRelay:
+    """A same-shape stream: whole events go on as they came, watched by the shape's tap.
+
+    The piece of an event at the end of what arrived waits for its rest, so that a heartbeat or an
+    error can always be said between two events.
+    """
+
+    __slots__ = ("_held", "_shape", "_strip_usage", "_tap", "facts", "streaming")
+
+    def __init__(self, shape: Shape, *, strip_usage: bool) -> None:
+        self._shape = shape
+        self._tap: StreamTap = shape.tap(strip_usage)
+        self._strip_usage = strip_usage
+        self._held = b""
+        self.facts = self._tap.facts
+        self.streaming = True
+
+    def feed(self, data: bytes) -> bytes:
+        out = self._tap.feed(data)
+        held = self._held
+        if self._tap.at_boundary:
+            if held:
+                self._held = b""
+                return held + out
+            return out
+        out = held + out
+        end = _last_boundary(out)
+        if end == 0 and len(out) > _MAX_HELD_BYTES:
+            end = len(out)
+        self._held = out[end:]
+        return out[:end]
+
+    def finish(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
+
+    def fail(self, error: ErrorInfo) -> bytes | None:
+        self._held = b""  # half an event would reach the client as broken JSON
+        return self._shape.encode_stream_error(error)
+
+    def heartbeat(self) -> bytes:
+        return b"" if self._held else self._shape.keepalive
+
+    def notes(self) -> tuple[FidelityNote, ...]:
+        if not self._strip_usage:
+            return ()
+        return (FidelityNote("edited", "$.stream.usage", "asked for by the gateway, left out"),)
+
+
+def _last_boundary(data: bytes) -> int:
+    """Where the last whole event ends; 0 when none does."""
+    best = 0
+    for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"):
+        found = data.rfind(mark)
+        if found >= 0:
+            best = max(best, found + len(mark))
+    return best

@@ -1,0 +1,107 @@
+"""Which conversation a request belongs to: the client's own id, else the hash chain of its messages.
+
+Memory-only, bounded, scoped by key. Hashes are keyed (promise P7): nobody who reads them can test
+whether some text was said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from metis.errors import CodecError
+from metis.facts.ids import IdFactory
+from metis.wire.splice import Fields
+
+_MAX_KEPT: Final = 20_000
+_LOOK_BACK: Final = (
+    12  # messages a client may add in one go: an answer, its tool results, a reminder
+)
+_CACHE_MARK: Final = re.compile(rb',?\s*"cache_control"\s*:\s*(?:null|\{[^{}]*\})')
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_LIST_FIELDS: Final = ("messages", "input")
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class _Recent(Generic[_K, _V]):
+    """A bounded map that forgets what was not touched for longest."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._items: OrderedDict[_K, _V] = OrderedDict()
+
+    def get(self, key: _K) -> _V | None:
+        return self._items.get(key)
+
+    def put(self, key: _K, value: _V) -> None:
+        self._items[key] = value
+        self._items.move_to_end(key)
+        if len(self._items) > self._most:
+            self._items.popitem(last=False)
+
+
+class SessionBook:
+    """Remember sessions and their last turn. One per worker."""
+
+    def __init__(self, secret: bytes, ids: IdFactory) -> None:
+        self._secret = secret
+        self._ids = ids
+        self._by_prefix: _Recent[tuple[str, bytes], str] = _Recent(_MAX_KEPT)
+        self._last_turn: _Recent[tuple[str, str], str] = _Recent(_MAX_KEPT)
+
+    def recognise(self, key_id: str, fields: Fields) -> str:
+        """The session whose messages this request continues, or a new one's id."""
+        prefixes = self._prefixes(fields)
+        session = ""
+        for digest in prefixes:
+            session = self._by_prefix.get((key_id, digest)) or ""
+            if session:
+                break
+        session = session or self._ids.new("ses")
+        if prefixes:
+            self._by_prefix.put((key_id, prefixes[0]), session)
+        return session
+
+    def succeed(self, key_id: str, session_id: str, turn_id: str) -> str:
+        """Note the session's newest turn; gives the one before it, "" for the first."""
+        previous = self._last_turn.get((key_id, session_id)) or ""
+        self._last_turn.put((key_id, session_id), turn_id)
+        return previous
+
+    def _prefixes(self, fields: Fields) -> list[bytes]:
+        """Digests of the longest message prefixes, longest first; [] when there are no messages."""
+        messages = message_slices(fields)
+        if not messages:
+            return []
+        state = blake2b(key=self._secret, digest_size=16)
+        for name in ("system", "instructions"):
+            if name in fields:
+                state.update(_CACHE_MARK.sub(b"", bytes(fields[name])))
+        first = len(messages) - _LOOK_BACK
+        digests: list[bytes] = []
+        for position, message in enumerate(messages):
+            text = bytes(message)
+            state.update(_CACHE_MARK.sub(b"", text) if b'"cache_control"' in text else text)
+            if position >= first:
+                digests.append(state.copy().digest())
+        digests.reverse()
+        return digests
+
+
+def message_slices(fields: Fields) -> list[msgspec.Raw]:
+    """The conversation's entries, undecoded; [] where there is no list of them."""
+    for name in _LIST_FIELDS:
+        raw = fields.get(name)
+        if raw is not None:
+            try:
+                return _decode_list(raw)
+            except (msgspec.DecodeError, CodecError):
+                return []
+    return []
