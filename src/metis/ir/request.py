@@ -10,8 +10,11 @@ from metis.ir.content import CacheMark, Extras, Part
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the conversation, in order. Tool results have role `tool` in every shape's IR.
+    """One entry of the conversation, in order.
 
+    ToolResult parts may stand in messages of role `user` or `tool`: Anthropic's API holds them in user
+    messages beside text, and its codec keeps them there so that they encode equal. Encoders of other
+    shapes must split ToolResult parts out of user messages.
     A shape whose entries are finer than messages (Responses items) decodes each item to its own
     Message; encoders of other shapes merge neighbours of one role where their API asks for it.
     `text_form` says the origin held a bare string where a list of parts may stand.
@@ -23,6 +26,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     parts: tuple[Part, ...]
     text_form: bool = False
+    untyped: bool = False  # Responses: a message without `type`
     tools: tuple[Tool, ...] = ()
     extras: Extras = {}
 
@@ -33,6 +37,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     `function`: `input_schema` is its JSON schema (None: the origin gave none). `custom`: free-text input, `format` its
     grammar. `server`: run by the provider (web search, code execution, ...): `raw` is the whole
     object, `shape` who understands it. `namespace`: a named group whose members are in `tools`.
+    `type_given` says that an Anthropic client spelled out a function's default `type`.
     """
 
     kind: Literal["function", "custom", "server", "namespace"]
@@ -44,6 +49,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     raw: dict[str, Any] | None = None
     shape: str = ""
     tools: tuple[Tool, ...] = ()
+    type_given: bool = False
     cache: CacheMark | None = None
     extras: Extras = {}
 
@@ -74,13 +80,18 @@ class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutputFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """Structured output: plain `text`, any JSON object, or JSON by a schema."""
+    """Structured output: plain `text`, any JSON object, or JSON by a schema.
+
+    `field` keeps the name of the request field where its shape has more than one (Anthropic's older
+    `output_format` beside `output_config.format`).
+    """
 
     kind: Literal["text", "json_object", "json_schema"]
     name: str = ""
     schema: dict[str, Any] | None = None
     strict: bool | None = None
     description: str | None = None
+    field: str = ""
     extras: Extras = {}
 
 

@@ -36,6 +36,11 @@ class SseDecoder:
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Raises CodecError when one event grows over MAX_EVENT_BYTES."""
         buffer = self._buffer
+        if self._started and b"\n" not in data and b"\r" not in data and buffer[-1:] != b"\r":
+            # Inside a long line: looking at it again with every chunk would cost its length squared.
+            buffer += data
+            self._refuse_giants()
+            return []
         buffer += data
         if not self._started:
             if len(buffer) < 3 and b"\xef\xbb\xbf".startswith(bytes(buffer)):
@@ -51,8 +56,7 @@ class SseDecoder:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = text.split(b"\n")
         self._buffer = bytearray(rest) + buffer[end:]
-        if len(self._buffer) > MAX_EVENT_BYTES:
-            raise CodecError(f"one stream event is over {MAX_EVENT_BYTES} bytes")
+        self._refuse_giants()
         for line in lines:
             if not line:
                 self._dispatch(events)
@@ -69,6 +73,10 @@ class SseDecoder:
         events = self.feed(b"\n")
         self._dispatch(events)
         return events
+
+    def _refuse_giants(self) -> None:
+        if len(self._buffer) > MAX_EVENT_BYTES:
+            raise CodecError(f"one stream event is over {MAX_EVENT_BYTES} bytes")
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data:

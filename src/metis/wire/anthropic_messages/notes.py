@@ -1,0 +1,42 @@
+"""Gathering what a crossing did, in bounded number. What is worth a note is decided by the encoders."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from metis.wire.codec import Note
+
+NAME = "anthropic_messages"
+MAX_NOTES = 256  # a history of thousands of items may lose the same field in each of them
+
+Verb = Literal["edited", "mapped", "carried", "lost"]
+
+
+class Notes:
+    """Notes in the order they were made; beyond MAX_NOTES only a count is kept."""
+
+    __slots__ = ("_beyond", "_found")
+
+    def __init__(self) -> None:
+        self._found: list[Note] = []
+        self._beyond = 0
+
+    def add(self, verb: Verb, path: str, why: str) -> None:
+        if len(self._found) >= MAX_NOTES:
+            self._beyond += 1
+        else:
+            self._found.append(Note(verb, path, why))
+
+    def lost(self, path: str, why: str) -> None:
+        self.add("lost", path, why)
+
+    def lost_fields(self, extras: dict[str, object], where: str) -> None:
+        """List fields of another shape that have no place here; null and empty ones say nothing."""
+        for key, value in extras.items():
+            if value is not None and value != [] and value != {} and value != "":
+                self.lost(f"{where}.{key}" if where else key, "has no place in the Messages API")
+
+    def all(self) -> tuple[Note, ...]:
+        if self._beyond:
+            return (*self._found, Note("lost", "", f"and {self._beyond} more notes"))
+        return tuple(self._found)

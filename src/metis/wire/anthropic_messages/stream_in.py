@@ -1,0 +1,250 @@
+"""Anthropic's stream into events, under any chunking.
+
+Source: platform.claude.com/docs/en/build-with-claude/streaming. Event types this codec does not know
+are passed over, as the documentation asks of clients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from metis.errors import CodecError
+from metis.ir.content import Opaque, Part, Text, Thinking, ToolCall
+from metis.ir.response import ErrorInfo
+from metis.ir.stream import (
+    ArgumentsDelta,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    End,
+    Finish,
+    Heartbeat,
+    SignatureDelta,
+    Start,
+    StreamEvent,
+    StreamFailure,
+    TextDelta,
+    ThinkingDelta,
+    UsageReport,
+)
+from metis.wire.anthropic_messages.blocks_in import read_block
+from metis.wire.anthropic_messages.errors import error_of
+from metis.wire.anthropic_messages.fields import Fields, Json, as_object, load_json
+from metis.wire.anthropic_messages.response import message_of
+from metis.wire.anthropic_messages.stop import stop_of
+from metis.wire.anthropic_messages.usage import merge_usage, usage_of
+from metis.wire.sse import ServerSentEvent, SseDecoder
+
+_EMPTY_INPUT = ("{}", "null", '""')
+
+
+@dataclass(slots=True)
+class _Open:
+    """A block under way. `pieces` is the input text so far; `value` an opaque block as it grows."""
+
+    part: Part
+    pieces: list[str] = field(default_factory=list[str])
+    value: Json = field(default_factory=dict[str, object])
+
+
+class AnthropicStreamDecoder:
+    """See `wire.codec.StreamDecoder`."""
+
+    def __init__(self) -> None:
+        self._sse = SseDecoder()
+        self._open: dict[int, _Open] = {}
+        self._seen: set[int] = set()
+        self._usage: Json = {}
+        self._started = False
+        self._over = False
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """Raises CodecError on an event that is no JSON object, lacks a known field or breaks the order."""
+        out: list[StreamEvent] = []
+        for event in self._sse.feed(data):
+            self._event(event, out)
+        return out
+
+    def finish(self) -> list[StreamEvent]:
+        """What is still due; a stream cut before `message_stop` ends in a StreamFailure."""
+        out: list[StreamEvent] = []
+        for event in self._sse.finish():
+            self._event(event, out)
+        if not self._over:
+            self._over = True
+            cut = "the upstream's stream ended before its end"
+            out.append(StreamFailure(ErrorInfo(status=502, kind="api", message=cut)))
+        return out
+
+    def _event(self, event: ServerSentEvent, out: list[StreamEvent]) -> None:
+        if self._over or event.data == b"[DONE]":  # some compatible servers close like chat does
+            return
+        fields = Fields(load_json(event.data), "")
+        match fields.required_text("type"):
+            case "content_block_delta":
+                self._delta(fields, out)
+            case "content_block_start":
+                self._block_start(fields, out)
+            case "content_block_stop":
+                self._block_stop(fields, out)
+            case "ping":
+                out.append(Heartbeat())
+            case "message_start":
+                self._start(fields, out)
+            case "message_delta":
+                self._finish(fields, out)
+            case "message_stop":
+                self._over = True
+                out.append(End())
+            case "error":
+                self._over = True
+                out.append(StreamFailure(error_of({"type": "error", **fields.left})))
+            case _:
+                pass
+
+    def _start(self, fields: Fields, out: list[StreamEvent]) -> None:
+        if self._started:
+            raise CodecError("a second message_start")
+        self._started = True
+        message = Fields(fields.left.get("message"), "message")
+        message.left.setdefault("content", [])
+        response = message_of(message)
+        self._usage = response.usage_raw or {}
+        out.append(
+            Start(
+                origin=response.origin,
+                response_id=response.response_id,
+                model=response.model,
+                usage=response.usage,
+                extras=response.extras,
+            )
+        )
+        for index, part in enumerate(response.parts):
+            # Some compatible servers begin with content; it takes the indices before the blocks'.
+            out += (
+                BlockStart(index=index - len(response.parts), part=part),
+                BlockStop(index - len(response.parts), part),
+            )
+
+    def _index(self, fields: Fields) -> int:
+        if not self._started:
+            raise CodecError("a block before message_start")
+        index = fields.whole("index")
+        if index is None:
+            raise CodecError("is missing; it must be a whole number", where="index")
+        return index
+
+    def _block_start(self, fields: Fields, out: list[StreamEvent]) -> None:
+        index = self._index(fields)
+        if index in self._seen or index < 0:
+            raise CodecError(f"block {index} cannot start here", where="index")
+        part = read_block(fields.left.get("content_block"), "content_block")
+        opened = _Open(part)
+        match part:
+            case ToolCall():
+                if part.arguments not in _EMPTY_INPUT:
+                    opened.value["whole"] = part.arguments
+                opened.part = msgspec.structs.replace(part, arguments="")
+            case Opaque():
+                opened.value = dict(part.value)
+            case _:
+                pass
+        self._seen.add(index)
+        self._open[index] = opened
+        out.append(BlockStart(index=index, part=opened.part))
+
+    def _delta(self, fields: Fields, out: list[StreamEvent]) -> None:
+        index = self._index(fields)
+        opened = self._open.get(index)
+        if opened is None:
+            raise CodecError(f"block {index} is not open", where="index")
+        delta = Fields(fields.left.get("delta"), "delta")
+        kind = delta.required_text("type")
+        match kind, opened.part:
+            case "text_delta", Text():
+                out.append(TextDelta(index, delta.required_text("text")))
+            case "thinking_delta", Thinking():
+                out.append(ThinkingDelta(index, delta.required_text("thinking")))
+            case "signature_delta", Thinking():
+                out.append(SignatureDelta(index, delta.required_text("signature")))
+            case "citations_delta", Text():
+                citation = delta.object("citation")
+                if citation is not None:
+                    out.append(CitationDelta(index, citation))
+            case "input_json_delta", ToolCall() | Opaque():
+                piece = delta.required_text("partial_json")
+                opened.pieces.append(piece)
+                if piece:
+                    out.append(ArgumentsDelta(index, piece))
+            case _, Opaque():
+                _grow(opened.value, delta.left)
+            case _:
+                pass  # a delta of a kind this codec does not know, for a block it does
+
+    def _block_stop(self, fields: Fields, out: list[StreamEvent]) -> None:
+        index = self._index(fields)
+        opened = self._open.pop(index, None)
+        if opened is None:
+            raise CodecError(f"block {index} is not open", where="index")
+        match opened.part:
+            case ToolCall():
+                if not any(opened.pieces):
+                    out.append(ArgumentsDelta(index, str(opened.value.get("whole", "{}"))))
+                out.append(BlockStop(index))
+            case Opaque() as part:
+                whole = msgspec.structs.replace(part, value=_with_input(opened))
+                out.append(BlockStop(index, whole))
+            case _:
+                out.append(BlockStop(index))
+
+    def _finish(self, fields: Fields, out: list[StreamEvent]) -> None:
+        if not self._started:
+            raise CodecError("message_delta before message_start")
+        delta = Fields(fields.object("delta") or {}, "delta")
+        told = fields.object("usage")
+        if told is not None:
+            self._usage = merge_usage(self._usage, told)
+        usage = usage_of(self._usage) if self._usage else None
+        stop_raw = delta.word("stop_reason")
+        if not stop_raw:
+            if usage is not None:
+                out.append(UsageReport(usage, self._usage))
+            return
+        stop_sequence = delta.text("stop_sequence")
+        for key in ("stop_reason", "stop_sequence"):
+            delta.left.pop(key, None)
+        out.append(
+            Finish(
+                stop=stop_of(stop_raw),
+                stop_raw=stop_raw,
+                stop_sequence=stop_sequence,
+                usage=usage,
+                usage_raw=self._usage or None,
+                extras={**delta.left, **fields.left},
+            )
+        )
+
+
+def _grow(value: Json, delta: Json) -> None:
+    """Add a delta of a kind without a word in the IR: strings are appended, all else replaces."""
+    for key, piece in delta.items():
+        held = value.get(key)
+        if isinstance(piece, str) and isinstance(held, str):
+            value[key] = held + piece
+        else:
+            value[key] = piece
+
+
+def _with_input(opened: _Open) -> Json:
+    """An opaque block at its end, the `input` that came in pieces put in its place."""
+    text = "".join(opened.pieces)
+    if not text:
+        return opened.value
+    try:
+        whole = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        whole = text
+    found = as_object(whole)
+    return {**opened.value, "input": whole if found is None else found}

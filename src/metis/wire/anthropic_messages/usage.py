@@ -1,0 +1,82 @@
+"""Anthropic's usage objects, read, merged over a stream, and written. Prices do not live here.
+
+Sources: platform.claude.com/docs/en/api/messages (Usage, MessageDeltaUsage) and
+docs/en/build-with-claude/prompt-caching ("Tracking cache performance").
+"""
+
+from __future__ import annotations
+
+from metis.facts.usage import Usage
+from metis.wire.anthropic_messages.fields import Json, as_count, as_object
+
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
+
+
+def usage_of(raw: Json) -> Usage:
+    """Read a usage object; fields that are absent, null or of another type count as 0.
+
+    `input_tokens` already excludes cache reads and writes. Writes are split by `cache_creation`; what
+    `cache_creation_input_tokens` counts beyond that split is taken as 5-minute writes, the default ttl.
+    """
+    split = as_object(raw.get("cache_creation")) or {}
+    written_1h = as_count(split.get("ephemeral_1h_input_tokens"))
+    written_5m = as_count(split.get("ephemeral_5m_input_tokens"))
+    unsplit = as_count(raw.get("cache_creation_input_tokens")) - written_5m - written_1h
+    tools = as_object(raw.get("server_tool_use")) or {}
+    details = as_object(raw.get("output_tokens_details")) or {}
+    return Usage(
+        input_tokens=as_count(raw.get("input_tokens")),
+        cache_read_tokens=as_count(raw.get("cache_read_input_tokens")),
+        cache_write_5m_tokens=written_5m + max(0, unsplit),
+        cache_write_1h_tokens=written_1h,
+        output_tokens=as_count(raw.get("output_tokens")),
+        reasoning_tokens=as_count(details.get("thinking_tokens")),
+        server_tools={name: as_count(count) for name, count in tools.items() if as_count(count)},
+    )
+
+
+def merge_usage(earlier: Json, later: Json) -> Json:
+    """The usage known after a `message_delta`, whose counts are running totals and overwrite.
+
+    A null does not overwrite, as in the official SDKs; nor does a 0 erase a count that was already
+    told, because totals cannot fall (some compatible servers send zeros for what they told before).
+    """
+    merged = dict(earlier)
+    for key, value in later.items():
+        told_before = key in _COUNTS and as_count(merged.get(key)) > 0 and as_count(value) == 0
+        if value is None or told_before:
+            merged.setdefault(key, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def usage_out(usage: Usage | None) -> Json:
+    """Write a usage object; an unknown usage is written as zeros, since clients need the field."""
+    known = usage or Usage()
+    raw: Json = {
+        "input_tokens": known.input_tokens,
+        "cache_creation_input_tokens": known.cache_write_tokens,
+        "cache_read_input_tokens": known.cache_read_tokens,
+    }
+    if known.cache_write_tokens:
+        raw["cache_creation"] = {
+            "ephemeral_5m_input_tokens": known.cache_write_5m_tokens,
+            "ephemeral_1h_input_tokens": known.cache_write_1h_tokens,
+        }
+    raw["output_tokens"] = known.output_tokens
+    if known.reasoning_tokens:
+        raw["output_tokens_details"] = {"thinking_tokens": known.reasoning_tokens}
+    if known.server_tools:
+        # The SDKs' type declares both counters as present.
+        raw["server_tool_use"] = {
+            "web_fetch_requests": 0,
+            "web_search_requests": 0,
+            **known.server_tools,
+        }
+    return raw
