@@ -18,7 +18,7 @@ from metis.facts.usage import PaidBy, Usage, UsageSource
 from metis.trace.events.turn import FidelityNote, TurnFeatures
 
 Dimension = Literal[
-    "org", "team", "user", "project", "key", "session", "client", "provider", "model", "role"
+    "org", "team", "user", "project", "key", "session", "client", "provider", "model"
 ]
 
 # A session id is the client's own word, so it means a session only together with the key; a model's
@@ -34,7 +34,6 @@ COLUMNS: Final[Mapping[Dimension, tuple[str, ...]]] = MappingProxyType(
         "client": ("client",),
         "provider": ("provider",),
         "model": ("provider", "model"),
-        "role": ("role",),
     }
 )
 
