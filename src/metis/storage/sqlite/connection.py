@@ -1,0 +1,80 @@
+"""How a SQLite file is opened, and transactions on it. No SQL of any table.
+
+A connection belongs to one thread at a time and to one process: never carry one across a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from metis.errors import StorageError
+
+_OLDEST: Final = (3, 31, 0)  # generated columns and upserts; Python 3.11 builds on newer ones
+_CACHE_KIB: Final = 16 * 1024
+_JOURNAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
+
+
+def connect(
+    path: Path, *, busy_timeout_ms: int = 5_000, synchronous: Literal["normal", "full"] = "normal"
+) -> sqlite3.Connection:
+    """Open a database for writing, mode 0600, in WAL mode and autocommit. Raises StorageError."""
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old; Metis needs 3.31 or newer")
+    try:
+        # SQLite gives its side files the database's mode, so it is made before SQLite makes it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            path, timeout=busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as exc:
+        raise StorageError(f"cannot open the database {path}: {exc}") from exc
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}")
+    except sqlite3.Error as exc:
+        connection.close()
+        raise StorageError(f"cannot open the database {path}: {exc}") from exc
+    return connection
+
+
+def connect_reader(path: Path, *, busy_timeout_ms: int = 5_000) -> sqlite3.Connection:
+    """Open an existing database for reading only. Raises StorageError when there is none."""
+    try:
+        # mode=rw, not ro: a reader must be able to make the WAL's index when it is the first one there.
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=busy_timeout_ms / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as exc:
+        raise StorageError(f"cannot read the database {path}: {exc}; 'metis up' makes it") from exc
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Run the block as one write transaction: all of it or nothing. SQLite's errors become StorageError."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as exc:
+        raise StorageError(f"the database refused: {exc}") from exc

@@ -1,0 +1,357 @@
+"""The spool: each worker's own append-only files, on which the ledger's promise (P4) stands.
+
+Here are the writer, for the hot path, and the reader of one segment, for the recorder. What the bytes mean
+is in `frames`; who reads which spool when is the recorder's. Directories: `<root>/<replica>/<spool>/` holds
+`lock` (held with flock while the writer lives) and segments `00000001.seg`, `00000002.seg`, ...
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from metis.errors import LedgerError, LedgerFull
+from metis.trace.events import AnyEvent, Event, LlmCallStarted
+from metis.trace.frames import (
+    SEGMENT_HEADER,
+    SEGMENT_HEADER_BYTES,
+    check_header,
+    decode_payload,
+    encode_frame,
+    scan,
+)
+from metis.trace.ports import UnreadableFrame
+from metis.trace.settings import TraceSettings
+
+LOCK_NAME: Final = "lock"
+_SEGMENT_SUFFIX: Final = ".seg"
+_FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_MEASURE_STEP_BYTES: Final = 4 * 1024 * 1024  # how much is written between two looks at the disk
+_REMEASURE_S: Final = 0.1  # how often a full spool looks whether it was emptied
+_RESERVE: Final = 16  # completions may go 1/16 over the bound that stops new calls
+
+
+def segment_name(number: int) -> str:
+    return f"{number:08d}{_SEGMENT_SUFFIX}"
+
+
+def segment_numbers(directory: Path) -> list[int]:
+    """The numbers of a spool's segments, ascending."""
+    with os.scandir(directory) as entries:
+        stems = [entry.name.removesuffix(_SEGMENT_SUFFIX) for entry in entries]
+    return sorted(int(stem) for stem in stems if stem.isdigit())
+
+
+class SpoolWriter:
+    """Append events to a new spool directory; one per worker process, made after the fork.
+
+    `unledgered` counts events dropped under `on_ledger_full = "serve"`. Not thread-safe.
+    Raises LedgerError when the directory exists or cannot be made.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_clock",
+        "_directory",
+        "_fd",
+        "_is_full",
+        "_left",
+        "_lock_fd",
+        "_measure_at",
+        "_number",
+        "_offset",
+        "_segment_bytes",
+        "_settings",
+        "_sync_at",
+        "unledgered",
+    )
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: TraceSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.unledgered = 0
+        self._directory = directory
+        self._settings = settings
+        self._clock = clock
+        # A segment is deleted only whole, so several must fit under the bound.
+        self._segment_bytes = min(settings.segment_bytes, settings.spool_bytes // 8)
+        self._fd = -1
+        self._number = 0
+        self._offset = 0
+        self._allowance = 0
+        self._left = 0
+        self._is_full = False
+        self._measure_at = 0.0
+        self._sync_at = 0.0
+        try:
+            self._lock_fd = _claim(directory)
+        except OSError as exc:
+            raise LedgerError(f"cannot make the spool {directory}: {exc.strerror}") from exc
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write all events, in order, with one system call: afterwards they survive this process.
+
+        Raises LedgerFull when the disk or the spool's bound is reached (calls that start are refused
+        a sixteenth earlier than the rest, so that calls under way can still be completed) and
+        LedgerError for any other refusal; then none of the events is written.
+        With `on_ledger_full = "serve"` both count in `unledgered` instead.
+        """
+        frame = encode_frame(events)
+        size = len(frame)
+        try:
+            if size > self._allowance:
+                self._admit(events, size)
+            if self._fd < 0 or self._offset + size > self._segment_bytes:
+                self._roll()
+            if self._offset == 0:
+                frame = SEGMENT_HEADER + frame
+                size += SEGMENT_HEADER_BYTES
+            self._write(frame, size)
+        except LedgerError:
+            if self._settings.on_ledger_full == "refuse":
+                raise
+            self.unledgered += len(events)
+            return
+        self._offset += size
+        self._allowance -= size
+        if self._settings.fsync != "off":
+            self._sync_after_append()
+
+    def sync(self) -> None:
+        """Put what was appended on the disk. With fsync "group", call this on a timer too.
+
+        Raises LedgerError.
+        """
+        if self._fd >= 0:
+            try:
+                os.fdatasync(self._fd)
+            except OSError as exc:
+                raise LedgerError(f"the spool cannot be synced: {exc.strerror}") from exc
+        self._sync_at = self._clock() + self._settings.fsync_interval_ms / 1000
+
+    def close(self) -> None:
+        """Release the spool: the recorder takes what is left and removes it."""
+        if self._settings.fsync != "off":
+            self.sync()
+        self._close_segment()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def _write(self, frame: bytes, size: int) -> None:
+        try:
+            written = os.write(self._fd, frame)
+            if written == size:
+                return
+            reason, kind = f"{written} of {size} bytes written", LedgerFull
+        except OSError as exc:
+            reason = exc.strerror or str(exc)
+            kind = LedgerFull if exc.errno in _FULL_ERRORS else LedgerError
+        try:
+            # No reader passes an unfinished frame, so cutting it off takes nothing from anybody.
+            os.ftruncate(self._fd, self._offset)
+        except OSError:
+            self._close_segment()  # its tail is torn; the next append begins a new segment
+        raise kind(
+            f"the ledger in {self._directory} cannot be written ({reason}); free disk space, or set "
+            'on_ledger_full = "serve" to serve without a ledger'
+        )
+
+    def _admit(self, events: Sequence[Event], size: int) -> None:
+        """Look at the disk now and then, and raise LedgerFull when the bound is reached."""
+        bound = self._settings.spool_bytes
+        now = self._clock()
+        if not self._is_full or now >= self._measure_at:
+            self._left = bound - _bytes_on_disk(self._directory.parent)
+            self._measure_at = now + _REMEASURE_S
+        starts = any(type(event) is LlmCallStarted for event in events)
+        if size > self._left + (0 if starts else bound // _RESERVE):
+            self._is_full = True
+            if self._offset > 0:
+                self._roll()  # so that this segment can be deleted once it is recorded
+            raise LedgerFull(
+                f"the spool holds {bound - self._left:,} of {bound:,} bytes that are not recorded yet; "
+                "see 'metis doctor', raise spool_bytes, or set on_ledger_full = \"serve\""
+            )
+        self._is_full = self._left <= 0
+        granted = min(self._left, _MEASURE_STEP_BYTES, bound // 64)
+        self._left -= size
+        self._allowance = max(granted, size)
+
+    def _roll(self) -> None:
+        """Begin the next segment, empty: its header is written with its first frame. Raises LedgerError."""
+        self._close_segment()
+        path = self._directory / segment_name(self._number + 1)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            fd = os.open(path, flags, 0o600)
+        except OSError as exc:
+            kind = LedgerFull if exc.errno in _FULL_ERRORS else LedgerError
+            raise kind(f"cannot make the spool segment {path}: {exc.strerror}") from exc
+        self._fd, self._number, self._offset = fd, self._number + 1, 0
+        if self._settings.fsync != "off":
+            _sync_directory(self._directory)
+
+    def _close_segment(self) -> None:
+        if self._fd < 0:
+            return
+        if self._settings.fsync != "off":
+            self.sync()
+        os.close(self._fd)
+        self._fd = -1
+
+    def _sync_after_append(self) -> None:
+        if self._settings.fsync == "always" or self._clock() >= self._sync_at:
+            self.sync()
+
+
+class SegmentRead(NamedTuple):
+    """What one read of a segment gave.
+
+    `next_offset` is where to read on. `is_end` says that nothing readable follows for now; then
+    `remainder` is the number of bytes left that are no frame: one that is being written, or was torn.
+    `torn` is True when they look like the beginning of one.
+    """
+
+    events: list[AnyEvent]
+    unreadable: list[UnreadableFrame]
+    damaged: int
+    next_offset: int
+    is_end: bool
+    remainder: int
+    torn: bool
+
+
+class SpoolReader:
+    """Read the frames of one segment from any frame's offset on. Holds the file open."""
+
+    __slots__ = ("_fd", "number")
+
+    def __init__(self, directory: Path, number: int) -> None:
+        """Raises FileNotFoundError when there is no such segment."""
+        self.number = number
+        self._fd = os.open(directory / segment_name(number), os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self, offset: int, max_bytes: int) -> SegmentRead:
+        """Read about `max_bytes` from `offset` (0 is the segment's start).
+
+        Raises LedgerError when the segment's format is not known.
+        """
+        size = os.fstat(self._fd).st_size
+        if offset < SEGMENT_HEADER_BYTES:
+            if check_header(os.pread(self._fd, SEGMENT_HEADER_BYTES, 0)):
+                offset = SEGMENT_HEADER_BYTES
+            elif size < SEGMENT_HEADER_BYTES:
+                return SegmentRead([], [], 0, 0, is_end=True, remainder=size, torn=True)
+        while True:
+            data = self._read_exactly(max(0, min(max_bytes, size - offset)), offset)
+            complete = offset + len(data) >= size
+            found = scan(data, offset, complete=complete)
+            if complete or found.frames or found.damages:
+                break
+            # One frame is longer than the buffer, or damage is: look at more.
+            max_bytes = max(max_bytes * 2, found.wanted)
+        events: list[AnyEvent] = []
+        unreadable: list[UnreadableFrame] = []
+        for frame in found.frames:
+            good, refused = decode_payload(frame.payload)
+            events += good
+            unreadable += [
+                UnreadableFrame(self.number, frame.offset + index, why, line)
+                for index, (why, line) in enumerate(refused)
+            ]
+        unreadable += [
+            UnreadableFrame(self.number, damage.offset, "damaged", damage.data)
+            for damage in found.damages
+        ]
+        return SegmentRead(
+            events,
+            unreadable,
+            len(found.damages),
+            found.next_offset,
+            is_end=complete,
+            remainder=offset + len(data) - found.next_offset,
+            torn=found.tail == "short",
+        )
+
+    def remainder(self, offset: int, max_bytes: int) -> bytes:
+        """The bytes from `offset` on, at most `max_bytes`."""
+        return os.pread(self._fd, max_bytes, offset)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _read_exactly(self, count: int, offset: int) -> bytes:
+        data = os.pread(self._fd, count, offset)
+        while 0 < len(data) < count:
+            more = os.pread(self._fd, count - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+
+def try_lock(directory: Path) -> int | None:
+    """Take a spool's lock if its writer is gone: the open file to close afterwards, or None while it lives.
+
+    A directory without a lock file is one whose removal was cut short; it counts as locked by nobody and
+    the file is made again.
+    """
+    fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _claim(directory: Path) -> int:
+    """Make the spool directory with its lock already held, so that no recorder takes it for a dead one."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.exists():
+        raise FileExistsError(errno.EEXIST, "it exists already; every writer needs a new one")
+    hidden = directory.parent / f".{directory.name}.{os.getpid()}"
+    hidden.mkdir(mode=0o700)
+    fd = try_lock(hidden)
+    if fd is None:
+        raise BlockingIOError(errno.EAGAIN, "its lock is held by another process")
+    hidden.rename(directory)
+    return fd
+
+
+def _bytes_on_disk(replica: Path) -> int:
+    """What a replica's segments hold; the recorder deletes them as it goes."""
+    total = 0
+    for spool in directories(replica):
+        try:
+            with os.scandir(spool) as entries:
+                for entry in entries:
+                    if entry.name.endswith(_SEGMENT_SUFFIX):
+                        total += entry.stat().st_size
+        except FileNotFoundError:
+            continue  # the recorder was quicker
+    return total
+
+
+def directories(parent: Path) -> list[Path]:
+    """The directories in a directory: replicas in the root, spools in a replica."""
+    with os.scandir(parent) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir()]
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
