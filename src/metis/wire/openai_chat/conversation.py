@@ -1,0 +1,276 @@
+"""Another shape's conversation as chat messages: neighbours merged, tool results right behind their calls.
+
+What the API insists on: the messages after an assistant's tool calls are their results, of role
+`tool`, text only. So images of a result follow in one user message behind the results.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from metis.ir.content import (
+    Media,
+    Node,
+    Opaque,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from metis.ir.request import Message, Request
+from metis.wire.openai_chat.fields import Object
+from metis.wire.openai_chat.functions import plain_call
+from metis.wire.openai_chat.notes import Notes, says_something
+from metis.wire.openai_chat.parts import SHAPE, plain_part
+from metis.wire.openai_chat.reasoning import speak
+from metis.wire.tools import FlatTool
+
+_LISTS = {"openai_responses": "input"}
+Role = Literal["system", "developer", "user"]
+
+
+@dataclass(slots=True)
+class _Assistant:
+    """One assistant message: neighbours of the origin are gathered in it."""
+
+    content: list[Object] = field(default_factory=list[Object])
+    refusals: list[str] = field(default_factory=list[str])
+    thinking: list[Thinking] = field(default_factory=list[Thinking])
+    calls: list[Object] = field(default_factory=list[Object])
+
+
+@dataclass(slots=True)
+class _Result:
+    call_id: str
+    message: Object
+    media: list[Object]
+
+
+def messages_out(request: Request, flat: tuple[FlatTool, ...], notes: Notes) -> list[Object]:
+    """Write `messages`. Raises nothing: what cannot be said is noted."""
+    writer = _Writer(request.origin, flat, notes)
+    system = [
+        made
+        for index, part in enumerate(request.system)
+        for made in writer.part(part, f"system[{index}]", "system")
+    ]
+    out: list[Object] = [{"role": "system", "content": _content(system)}] if system else []
+    root = _LISTS.get(request.origin, "messages")
+    for index, message in enumerate(request.messages):
+        writer.add(message, f"{root}[{index}]")
+    out.extend(_in_order(writer.items))
+    return out
+
+
+class _Writer:
+    """Reads messages in order into items: assistants, results, and finished messages of other roles."""
+
+    def __init__(self, origin: str, flat: tuple[FlatTool, ...], notes: Notes) -> None:
+        self.items: list[_Assistant | _Result | Object] = []
+        self._origin = origin
+        self._notes = notes
+        self._names = {(item.namespace, item.tool.name): item.name for item in flat}
+
+    def add(self, message: Message, path: str) -> None:
+        for key, value in message.extras.items():
+            if says_something(value):
+                self._notes.lost(f"{path}.{key}", "has no place in a chat message")
+        rest: list[tuple[Part, str]] = []
+        for index, part in enumerate(message.parts):
+            if message.tools and isinstance(part, Opaque):
+                continue  # what it says was gathered with the tools
+            where = f"{path}.content[{index}]" if len(message.parts) > 1 else path
+            if isinstance(part, ToolResult):
+                self._result(part, where)
+            else:
+                rest.append((part, where))
+        if message.role == "assistant":
+            self._assistant(rest)
+        elif rest:
+            # `tool` entries hold nothing but results; whatever else stands there is the user's.
+            role: Role = "user" if message.role == "tool" else message.role
+            made = [item for part, where in rest for item in self.part(part, where, role)]
+            if made:
+                self.items.append({"role": role, "content": _content(made)})
+
+    def part(
+        self, part: Part, path: str, role: Role | Literal["tool", "assistant"]
+    ) -> Iterator[Object]:
+        """The content parts that stand for one IR part: none where it is lost, several for a nested document."""
+        self._note_marks(part, path)
+        match part:
+            case Text(text=text):
+                if part.citations:
+                    self._notes.lost(f"{path}.citations", "chat messages cite nothing")
+                yield {"type": "text", "text": text}
+            case Refusal(text=text):
+                yield {"type": "text", "text": text}
+            case Media() if role == "user":
+                yield from self._media(part, path)
+            case Media(text=str()) | Media(parts=tuple()):
+                yield from self._document_text(part, path)
+            case Opaque(shape=shape, value=value) if shape == SHAPE:
+                yield dict(value)
+            case _:
+                self._notes.lost(path, f"{_kind(part)} has no place in a message of role {role}")
+
+    def _note_marks(self, part: Node, path: str) -> None:
+        if part.cache is not None:
+            self._notes.lost(f"{path}.cache_control", "cache marker")
+        for key, value in part.extras.items():
+            if says_something(value):
+                self._notes.lost(f"{path}.{key}", "has no place in a chat content part")
+
+    def _media(self, media: Media, path: str) -> Iterator[Object]:
+        if media.text is not None or media.parts is not None:
+            yield from self._document_text(media, path)
+            return
+        if media.kind == "document" and media.url is not None:
+            # Nothing is ever fetched for a client, and OpenAI's endpoint takes no address here.
+            self._notes.mapped(path, "a linked document is sent as its address in words")
+            yield {"type": "text", "text": f"{media.title or 'Document'}: {media.url}"}
+            return
+        foreign_file = media.file_id is not None and self._origin != "openai_responses"
+        made = None if foreign_file or media.kind == "video" else plain_part(media)
+        if made is None:
+            why = "files belong to the provider they were given to" if foreign_file else "no form"
+            self._notes.lost(path, f"{media.kind}: {why}")
+            return
+        if made["type"] == "file" and "file_data" in made["file"]:
+            made["file"].setdefault("filename", "document.pdf")  # OpenAI asks for one with data
+        if media.context:
+            self._notes.lost(f"{path}.context", "has no place in a chat content part")
+        yield made
+
+    def _document_text(self, media: Media, path: str) -> Iterator[Object]:
+        """A document of text, its title and context before it."""
+        head = [text for text in (media.title, media.context) if text]
+        if media.text is not None:
+            self._notes.mapped(path, "a text document is sent as text")
+            yield {"type": "text", "text": "\n\n".join([*head, media.text])}
+            return
+        self._notes.mapped(path, "a document's parts are sent one by one")
+        for text in head:
+            yield {"type": "text", "text": text}
+        for index, part in enumerate(media.parts or ()):
+            yield from self.part(part, f"{path}.content[{index}]", "user")
+
+    def _assistant(self, parts: list[tuple[Part, str]]) -> None:
+        last = self.items[-1] if self.items else None
+        if not isinstance(last, _Assistant):
+            last = _Assistant()
+            self.items.append(last)
+        for part, path in parts:
+            match part:
+                case ToolCall():
+                    self._note_marks(part, path)
+                    last.calls.append(plain_call(part, self._name(part)))
+                case Thinking() if part.origin == SHAPE:
+                    last.thinking.append(part)
+                case Thinking():
+                    self._notes.lost(path, "thinking of another shape: no chat upstream reads it")
+                case Refusal(text=text):
+                    last.refusals.append(text)
+                case Text(text=""):
+                    pass
+                case _:
+                    last.content.extend(self.part(part, path, "assistant"))
+
+    def _name(self, call: ToolCall) -> str:
+        known = self._names.get((call.namespace, call.name))
+        if known is not None or not call.namespace:
+            return known or call.name
+        return f"{call.namespace}__{call.name}"
+
+    def _result(self, result: ToolResult, path: str) -> None:
+        self._note_marks(result, path)
+        if result.is_error:
+            self._notes.lost(f"{path}.is_error", "chat tool messages do not tell errors apart")
+        texts: list[Object] = []
+        media: list[Object] = []
+        for index, part in enumerate(result.content):
+            where = path if result.as_text else f"{path}.content[{index}]"
+            role = "user" if isinstance(part, Media) else "tool"
+            for made in self.part(part, where, role):
+                (texts if made.get("type") == "text" else media).append(made)
+        if media:
+            self._notes.mapped(path, "media of a tool result follow in a user message")
+            media.insert(0, {"type": "text", "text": f"Output of tool call {result.call_id}:"})
+        content = _content(texts) if texts else "See the next message." if media else ""
+        message: Object = {"role": "tool", "tool_call_id": result.call_id, "content": content}
+        self.items.append(_Result(result.call_id, message, media))
+
+
+def _content(parts: list[Object]) -> str | list[Object]:
+    """A lone text as a string, which every compatible server reads; else the list of parts."""
+    if len(parts) == 1 and parts[0].get("type") == "text":
+        return str(parts[0]["text"])
+    return parts
+
+
+def _kind(part: Part) -> str:
+    return part.kind if isinstance(part, Opaque | Media) else type(part).__name__.lower()
+
+
+def _in_order(items: list[_Assistant | _Result | Object]) -> Iterator[Object]:
+    """The messages, each call's result moved to right behind the assistant message that made it."""
+    waiting: dict[str, deque[int]] = defaultdict(deque)
+    for position, item in enumerate(items):
+        if isinstance(item, _Result):
+            waiting[item.call_id].append(position)
+    moved: set[int] = set()
+    for position, item in enumerate(items):
+        if isinstance(item, _Assistant):
+            message = _assistant_message(item)
+            if message is None:
+                continue
+            yield message
+            found = sorted(_results_of(item, position, waiting))
+            moved.update(found)
+            yield from _result_messages([items[place] for place in found])
+        elif isinstance(item, _Result):
+            if position not in moved:
+                yield from _result_messages([item])
+        else:
+            yield item
+
+
+def _results_of(
+    assistant: _Assistant, position: int, waiting: dict[str, deque[int]]
+) -> Iterator[int]:
+    """The places of the first results after `position` that answer the assistant's calls."""
+    for call in assistant.calls:
+        places = waiting[str(call["id"])]
+        while places and places[0] < position:
+            places.popleft()
+        if places:
+            yield places.popleft()
+
+
+def _result_messages(results: list[_Assistant | _Result | Object]) -> Iterator[Object]:
+    found = [result for result in results if isinstance(result, _Result)]
+    for result in found:
+        yield result.message
+    media = [part for result in found for part in result.media]
+    if media:
+        yield {"role": "user", "content": media}
+
+
+def _assistant_message(assistant: _Assistant) -> Object | None:
+    """None where nothing of it is left (thinking alone): an empty assistant message is refused."""
+    if not assistant.content and not assistant.calls and not assistant.refusals:
+        return None
+    out: Object = {"role": "assistant", "content": None}
+    if assistant.content:
+        out["content"] = _content(assistant.content)
+    if assistant.refusals:
+        out["refusal"] = "\n".join(assistant.refusals)
+    speak(assistant.thinking).into(out)
+    if assistant.calls:
+        out["tool_calls"] = assistant.calls
+    return out

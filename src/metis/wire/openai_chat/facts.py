@@ -1,0 +1,137 @@
+"""What the ledger needs of a chat answer, read with typed decoding and without IR. Streams are watched by `tap`.
+
+Types are wide on purpose: a field of an unexpected type in one place must not hide the usage in another.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from metis.ir.response import StopReason
+from metis.wire.codec import ResponseFacts
+from metis.wire.openai_chat.errors import error_of
+from metis.wire.openai_chat.fields import Object
+from metis.wire.openai_chat.finish import stop_of
+from metis.wire.openai_chat.usage import usage_of
+
+
+class Said(msgspec.Struct):
+    """A message or a delta, as far as it counts."""
+
+    content: Any = None
+    refusal: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+
+    def characters(self) -> int:
+        """Of what the model said: text, refusal, reasoning (once, where two fields repeat it) and arguments."""
+        return (
+            _length(self.content)
+            + _length(self.refusal)
+            + (_length(self.reasoning_content) or _length(self.reasoning))
+            + sum(_arguments_length(call) for call in self.calls())
+        )
+
+    def calls(self) -> list[Any]:
+        calls = cast(list[Any], self.tool_calls) if isinstance(self.tool_calls, list) else []
+        if isinstance(self.function_call, dict) and cast(Object, self.function_call).get("name"):
+            return [*calls, {"function": self.function_call}]
+        return calls
+
+
+class ChoiceFacts(msgspec.Struct):
+    index: Any = None
+    finish_reason: Any = None
+    message: Said | None = None
+    delta: Said | None = None
+
+
+class AnswerFacts(msgspec.Struct):
+    """A whole answer or one chunk."""
+
+    id: Any = None
+    model: Any = None
+    usage: dict[str, Any] | None = None
+    x_groq: Any = None
+    choices: list[ChoiceFacts] | None = None
+    error: Any = None
+
+
+_DECODER = msgspec.json.Decoder(AnswerFacts)
+
+
+def read_answer(body: bytes | memoryview) -> AnswerFacts | None:
+    """None for what is no JSON object of about this form."""
+    try:
+        return _DECODER.decode(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def facts_of(body: bytes) -> ResponseFacts:
+    """Never raises: of a body that is no chat answer the facts stay empty, and `complete` False."""
+    facts = ResponseFacts()
+    answer = read_answer(body)
+    if answer is None:
+        return facts
+    note_answer(facts, answer)
+    facts.complete = answer.choices is not None
+    for choice in reversed(answer.choices or []):  # the first choice's reason is the one that stays
+        message = choice.message or Said()
+        calls = message.calls()
+        facts.tool_calls += len(calls)
+        facts.output_characters += message.characters()
+        reason = choice.finish_reason if isinstance(choice.finish_reason, str) else ""
+        facts.stop_raw = reason
+        facts.stop = stop_word(reason, called_tools=bool(calls), refused=bool(message.refusal))
+    return facts
+
+
+def stop_word(reason: str, *, called_tools: bool, refused: bool) -> StopReason:
+    return stop_of(reason, called_tools=called_tools, refused=refused)
+
+
+def note_answer(facts: ResponseFacts, answer: AnswerFacts) -> None:
+    """Put down id, model, usage and error, where the answer or chunk tells them."""
+    if isinstance(answer.id, str) and answer.id and not facts.response_id:
+        facts.response_id = answer.id
+    if isinstance(answer.model, str) and answer.model and not facts.model:
+        facts.model = answer.model
+    usage = answer.usage
+    if not usage and isinstance(answer.x_groq, dict):
+        usage = cast(Object, answer.x_groq).get("usage")
+    if isinstance(usage, dict) and usage:
+        facts.usage = usage_of(cast(Object, usage))
+    if answer.error:
+        facts.error = error_of(0, {"error": answer.error})
+
+
+def _length(value: object) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):  # Mistral's parts: their text, however deep
+        return sum(_part_length(part) for part in cast(list[Any], value))
+    return 0
+
+
+def _part_length(part: object) -> int:
+    if not isinstance(part, dict):
+        return 0
+    fields = cast(Object, part)
+    text = fields.get("text")
+    return len(text) if isinstance(text, str) else _length(fields.get("thinking"))
+
+
+def _arguments_length(call: object) -> int:
+    if not isinstance(call, dict):
+        return 0
+    fields = cast(Object, call)
+    inner = fields.get("function") or fields.get("custom")
+    if not isinstance(inner, dict):
+        return 0
+    held = cast(Object, inner)
+    return _length(held.get("arguments")) + _length(held.get("input"))

@@ -1,0 +1,199 @@
+"""Watching a chat stream go by, byte for byte, and leaving out the usage chunk nobody but the gateway asked for.
+
+This is the hot path: an ordinary chunk is told by a few searches for byte strings and not parsed.
+What counts is parsed: the first chunks (id and model), tool calls, finish reasons, usage, errors and
+the terminator. `"usage":null` on ordinary chunks, which the asked-for usage brings with it, stays: the
+bytes are relayed as they came.
+
+An event that is not whole yet is held back only under `strip_usage`, and only while nothing in it
+says that it has choices; then its first bytes, and those of no other event, wait for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from metis.wire.codec import ResponseFacts
+from metis.wire.openai_chat.facts import AnswerFacts, Said, note_answer, read_answer, stop_word
+from metis.wire.openai_chat.fields import Object
+
+# An event ends at an empty line; lines end in LF, CRLF or CR.
+_EVENT_END = re.compile(rb"\n\r?\n|\r\r\n?")
+_HAS_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*[^\]\s]')
+_REFUSAL = b'refusal":"'
+_SPOKEN = (b'content":"', b'reasoning":"', _REFUSAL)  # the first also ends reasoning_content
+# For servers that write spaces, and for Mistral's content in lists.
+_SAID = re.compile(rb'(?:content|reasoning|text)": ?"((?:[^"\\]|\\.)*)')
+_BACKSLASH = ord("\\")
+
+# Beyond this an unfinished event is relayed unseen: no chunk of interest is so long.
+MAX_TAIL_BYTES = 4 * 1024 * 1024
+_NAMING_CHUNKS = (
+    4  # id and model stand in the first chunk, behind Azure's filter results in the second
+)
+
+
+class ChatTap:
+    """See `metis.wire.codec.StreamTap`. Never raises; what cannot be parsed is relayed."""
+
+    __slots__ = (
+        "_calls",
+        "_held",
+        "_naming",
+        "_refused",
+        "_strip",
+        "_tail",
+        "at_boundary",
+        "facts",
+    )
+
+    def __init__(self, strip_usage: bool) -> None:  # the registry's signature
+        self.facts = ResponseFacts()
+        self.at_boundary = True
+        self._strip = strip_usage
+        self._tail = b""  # of the event that is not whole yet
+        self._held = False  # whether none of the tail has been relayed
+        self._naming = _NAMING_CHUNKS
+        self._calls: dict[tuple[int, int | str], object] = {}
+        self._refused = False
+
+    def feed(self, data: bytes) -> bytes:
+        if not self._tail and data.endswith(b"\n\n") and not self._naming and _is_plain(data):
+            self._count(data)
+            return data
+        return self._slow(data)
+
+    def _count(self, data: bytes) -> None:
+        """Add what plain deltas say; an escape counts as the characters it is written with."""
+        said = 0
+        for key in _SPOKEN:
+            position = data.find(key)
+            while position >= 0:
+                start = position + len(key)
+                end = data.find(b'"', start)
+                while end > 0 and data[end - 1] == _BACKSLASH:
+                    end = data.find(b'"', end + 1)
+                if end < 0:
+                    break
+                said += end - start
+                if key is _REFUSAL and end > start:
+                    self._refused = True
+                position = data.find(key, end)
+        if not said:
+            said = sum(len(found) for found in _SAID.findall(data))
+        self.facts.output_characters += said
+
+    def _slow(self, data: bytes) -> bytes:
+        """Split into events, look at those of interest, and hold back what may have to be left out."""
+        buffer = self._tail + data if self._tail else data
+        relayed = 0 if self._held else len(self._tail)  # up to here the client has it
+        kept: list[bytes] = []
+        start = 0
+        for found in _EVENT_END.finditer(buffer, max(0, len(self._tail) - 3)):
+            end = found.end()
+            if self._event(buffer[start:end]) and end > relayed and start >= relayed:
+                kept.append(buffer[relayed:start])
+                relayed = end
+            start = end
+        tail = buffer[start:]
+        if len(tail) > MAX_TAIL_BYTES:
+            tail = tail[-2:]  # its end is still found; the event itself goes by unseen
+            self._held = False
+        else:
+            self._held = self._strip and start >= relayed and self._may_be_usage(tail)
+        stop = start if self._held else len(buffer)
+        self._tail = tail
+        self.at_boundary = not tail or self._held
+        if not kept:
+            if relayed == 0 and stop == len(buffer):
+                return buffer
+            if relayed == len(buffer) - len(data) and stop == len(buffer):
+                return data
+        kept.append(buffer[relayed:stop])
+        return b"".join(kept)
+
+    def _may_be_usage(self, tail: bytes) -> bool:
+        return bool(tail) and not tail.startswith(b":") and _HAS_CHOICES.search(tail) is None
+
+    def _event(self, event: bytes) -> bool:
+        """Look at one whole event; says whether it is to be left out."""
+        if self._naming == 0 and _is_plain(event):
+            self._count(event)
+            return False
+        payload = _payload(event)
+        if payload is None:
+            return False
+        if payload == b"[DONE]":
+            self._done()
+            return False
+        if self._naming:
+            self._naming -= 1
+        answer = read_answer(payload)
+        return answer is not None and self._note(answer)
+
+    def _done(self) -> None:
+        facts = self.facts
+        facts.complete = True
+        if not facts.stop_raw:  # some servers never say why
+            facts.stop = stop_word("", called_tools=facts.tool_calls > 0, refused=self._refused)
+
+    def _note(self, answer: AnswerFacts) -> bool:
+        facts = self.facts
+        note_answer(facts, answer)
+        if facts.response_id and facts.model:
+            self._naming = 0
+        for choice in answer.choices or ():
+            place = choice.index if isinstance(choice.index, int) else 0
+            said = choice.delta or choice.message or Said()
+            facts.output_characters += said.characters()
+            self._refused = self._refused or bool(said.refusal)
+            if said.tool_calls or said.function_call:
+                self._count_calls(place, said)
+            if place == 0 and isinstance(choice.finish_reason, str) and choice.finish_reason:
+                facts.stop_raw = choice.finish_reason
+                facts.stop = stop_word(
+                    choice.finish_reason, called_tools=facts.tool_calls > 0, refused=self._refused
+                )
+        return self._strip and answer.choices == [] and bool(answer.usage)
+
+    def _count_calls(self, place: int, said: Said) -> None:
+        """A call is counted once: fragments repeat its index, and some servers its id and name too."""
+        for entry in said.calls():
+            call = cast(Object, entry) if isinstance(entry, dict) else {}
+            function = call.get("function") or call.get("custom")
+            if not isinstance(function, dict) or not cast(Object, function).get("name"):
+                continue
+            call_id, index = call.get("id"), call.get("index")
+            key = (place, index if isinstance(index, int) else str(call_id))
+            if key not in self._calls or (call_id and self._calls[key] != call_id):
+                self._calls[key] = call_id
+                self.facts.tool_calls += 1
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether nothing in the bytes needs parsing. A quote inside a JSON string is escaped, so these are keys."""
+    count = data.count
+    usage = count(b'"usage"')
+    if usage and usage != count(b'"usage":null') + count(b'"usage": null'):
+        return False
+    reasons = count(b'finish_reason"')
+    if reasons and reasons != count(b'finish_reason":null') + count(b'finish_reason": null'):
+        return False
+    return not (b'"error"' in data or b'"tool_calls"' in data or b"[DONE]" in data)
+
+
+def _payload(event: bytes) -> bytes | None:
+    """The event's data, stripped; None where it has none."""
+    if event.startswith(b"data:") and event.find(b"data:", 5) < 0:
+        return event[5:].strip()
+    lines = [
+        line[5:].strip()
+        for line in re.split(rb"[\r\n]+", event.removeprefix(b"\xef\xbb\xbf"))
+        if line.startswith(b"data:")
+    ]
+    return b"\n".join(lines) if lines else None
+
+
+def tap(strip_usage: bool) -> ChatTap:  # the registry's signature
+    return ChatTap(strip_usage)
