@@ -251,7 +251,7 @@ class SpoolReader:
             if check_header(os.pread(self._fd, SEGMENT_HEADER_BYTES, 0)):
                 offset = SEGMENT_HEADER_BYTES
             elif size < SEGMENT_HEADER_BYTES:
-                return SegmentRead([], [], 0, 0, is_end=True, remainder=size, torn=True)
+                return SegmentRead([], [], 0, 0, is_end=True, remainder=size, torn=size > 0)
         while True:
             data = self._read_exactly(max(0, min(max_bytes, size - offset)), offset)
             complete = offset + len(data) >= size
@@ -279,8 +279,8 @@ class SpoolReader:
             len(found.damages),
             found.next_offset,
             is_end=complete,
-            remainder=offset + len(data) - found.next_offset,
-            torn=found.tail == "short",
+            remainder=offset + len(data) - found.next_offset if complete else 0,
+            torn=complete and found.tail == "short",
         )
 
     def remainder(self, offset: int, max_bytes: int) -> bytes:
