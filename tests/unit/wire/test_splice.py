@@ -1,0 +1,91 @@
+"""Edits to a JSON object's top level leave every other byte where it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metis.errors import CodecError
+from metis.wire.splice import flag_field, refuse_doubled, replace_fields, text_field, top_level
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(st.sampled_from(["model", "stream", "a", 'q"\\', "é", "", "x y"]), JSON)
+
+
+def test_white_space_escapes_and_order_survive() -> None:
+    body = b'{ "b" : 1.0,\n\t"mod\\u0065l":  "x\\u0079" , "a":[1 ,2] }\n'
+    assert replace_fields(body, top_level(body), {"model": b'"new"'}) == (
+        b'{ "b" : 1.0,\n\t"mod\\u0065l":  "new" , "a":[1 ,2] }\n'
+    )
+
+
+@given(OBJECTS, JSON, st.sampled_from([None, 1, 3]), st.booleans())
+def test_edited_body_differs_in_the_edited_field_alone(
+    fields: dict[str, Any], value: Any, indent: int | None, ascii_only: bool
+) -> None:
+    body = json.dumps(fields, indent=indent, ensure_ascii=ascii_only).encode()
+    edited = replace_fields(body, top_level(body), {"model": json.dumps(value).encode()})
+    assert json.loads(edited) == {**fields, "model": value}
+    if "model" in fields:
+        before, after = top_level(body), top_level(edited)
+        assert list(before) == list(after)
+        assert all(bytes(before[name]) == bytes(after[name]) for name in fields if name != "model")
+        assert len(edited) - len(body) == len(bytes(after["model"])) - len(bytes(before["model"]))
+
+
+@pytest.mark.parametrize("body", [b"{}", b"{ }", b" {\n}\n", b'{"a":{}}', b'{"a":"}"} '])
+def test_missing_field_is_added_at_the_end(body: bytes) -> None:
+    edited = replace_fields(body, top_level(body), {"model": b"1", "x": b"[2]"})
+    assert json.loads(edited) == {**json.loads(body), "model": 1, "x": [2]}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"1", b'{"a":', b"\xff", b'{"a":1}}', b"null", b'"x"']
+)
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(CodecError):
+        top_level(body)
+
+
+def test_doubled_decisive_field_is_refused_and_nested_ones_are_not() -> None:
+    names = ("model", "stream")
+    nested = b'{"model":"a","metadata":{"model":"b","x":["model"]},"text":"\\"model\\""}'
+    refuse_doubled(nested, top_level(nested), names)
+    doubled = b'{"model":"cheap","x":{"y":[1,"}"]},"model":"dear"}'
+    with pytest.raises(CodecError, match="model: is there twice"):
+        refuse_doubled(doubled, top_level(doubled), names)
+    escaped = b'{"model":"cheap","mod\\u0065l":"dear"}'
+    with pytest.raises(CodecError, match="twice"):
+        refuse_doubled(escaped, top_level(escaped), names)
+
+
+def test_fields_of_wrong_types_are_named() -> None:
+    fields = {
+        "model": msgspec.Raw(b"5"),
+        "stream": msgspec.Raw(b'"yes"'),
+        "n": msgspec.Raw(b"null"),
+    }
+    with pytest.raises(CodecError, match="model: must be a string"):
+        text_field(fields, "model")
+    with pytest.raises(CodecError, match="stream: must be true or false"):
+        flag_field(fields, "stream")
+    assert (text_field(fields, "n"), flag_field(fields, "n"), flag_field(fields, "x")) == (
+        None,
+        None,
+        None,
+    )
