@@ -270,7 +270,7 @@ class ClientConnection(asyncio.Protocol):
             path=request.path.decode("latin-1")[:200],
             key_prefix=error.key_prefix,
         )
-        state.counters.add("auth_failed")
+        state.counters.add("auth_failures")
         try:
             state.ledger.append((event,))
         except LedgerError as exc:

@@ -66,18 +66,20 @@ class DoorState:
             return False
         self.connections.add(connection)
         self.counters.add("connections")
+        self.counters.add("active_connections")
         return True
 
     def closed(self, connection: Connection) -> None:
         if connection in self.connections:
             self.connections.discard(connection)
-            self.counters.add("connections", -1)
+            self.counters.add("active_connections", -1)
             if not self.connections:
                 self._empty.set()
 
     def _tick(self) -> None:
         """Once a second for all: the Date header, timeouts, heartbeats."""
         self.date = formatdate(usegmt=True).encode()
+        self.counters.beat(time.time_ns() // 1000)
         now, now_ns = time.monotonic(), time.perf_counter_ns()
         for connection in list(self.connections):
             connection.tick(now, now_ns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from metis.accounts.ring import KeyRing
 from metis.trace.events import Event
@@ -29,7 +29,20 @@ class Keys(Protocol):
     def ring(self) -> KeyRing: ...
 
 
+CounterName = Literal[
+    "requests",
+    "auth_failures",
+    "client_gone",
+    "unledgered",
+    "connections",
+    "active_connections",
+    "active_turns",
+]
+
+
 class Counters(Protocol):
     """The worker's live numbers, shared with the admin plane."""
 
-    def add(self, name: str, amount: int = 1) -> None: ...
+    def add(self, name: CounterName, amount: int = 1) -> None: ...
+
+    def beat(self, now_ts: int) -> None: ...

@@ -14,9 +14,8 @@ from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound
 from metis.turn.crossing import as_fidelity
 from metis.wire.codec import ReplyContext, Shape
-from metis.wire.effective_tools import effective_tools
+from metis.wire.effective_tools import reply_tools
 from metis.wire.splice import Fields, replace_fields
-from metis.wire.tools import reply_tools
 
 # Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
 # gateway credential, and what would let an upstream answer in a coding nobody asked for.
@@ -118,9 +117,7 @@ def crossed(
     if sentence is not None:
         raise BadRequest(sentence)
     encoded = target.encode_request(msgspec.structs.replace(request, model=context.model))
-    custom, namespaces = reply_tools(
-        msgspec.structs.replace(request, tools=effective_tools(request))
-    )
+    custom, namespaces = reply_tools(request)
     return Outbound(
         body=encoded.body,
         shape=target,

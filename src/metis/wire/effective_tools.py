@@ -13,6 +13,7 @@ from __future__ import annotations
 import msgspec
 
 from metis.ir.request import Request, Tool
+from metis.wire.tools import flatten_tools
 
 
 def effective_tools(request: Request) -> tuple[Tool, ...]:
@@ -27,6 +28,15 @@ def effective_tools(request: Request) -> tuple[Tool, ...]:
     for message in request.messages:
         gathered = _merged(gathered, message.tools)
     return gathered
+
+
+def reply_tools(request: Request) -> tuple[frozenset[str], dict[str, str]]:
+    """Flat names of the request's custom tools, and the namespaces of those in one: for `ReplyContext`."""
+    flat = flatten_tools(effective_tools(request))
+    return (
+        frozenset(entry.name for entry in flat if entry.tool.kind == "custom"),
+        {entry.name: entry.namespace for entry in flat if entry.namespace},
+    )
 
 
 def _merged(tools: tuple[Tool, ...], more: tuple[Tool, ...]) -> tuple[Tool, ...]:

@@ -70,7 +70,8 @@ def own_block(part: Part) -> Json:
     """Write a part as its block, extras and cache mark included."""
     block = _bare_block(part)
     if not isinstance(part, Opaque):
-        block.update(part.extras)
+        for key, value in part.extras.items():
+            block.setdefault(key, value)
         if part.cache is not None:
             block["cache_control"] = cache_out(part.cache)
     return block

@@ -12,7 +12,7 @@ import msgspec
 
 from metis.errors import CodecError
 from metis.ir.content import Opaque, Part, Text, Thinking, ToolCall
-from metis.ir.response import ErrorInfo
+from metis.ir.response import ErrorInfo, Response
 from metis.ir.stream import (
     ArgumentsDelta,
     BlockStart,
@@ -49,6 +49,21 @@ class _Open:
     value: Json = field(default_factory=dict[str, object])
 
 
+class _Piece(msgspec.Struct):
+    type: str
+    text: str | None = None
+    partial_json: str | None = None
+
+
+class _PieceEvent(msgspec.Struct):
+    type: str
+    index: int
+    delta: _Piece
+
+
+_decode_piece = msgspec.json.Decoder(_PieceEvent).decode
+
+
 class AnthropicStreamDecoder:
     """See `wire.codec.StreamDecoder`."""
 
@@ -57,6 +72,8 @@ class AnthropicStreamDecoder:
         self._open: dict[int, _Open] = {}
         self._seen: set[int] = set()
         self._usage: Json = {}
+        self._whole: Response | None = None  # a message_start that is the whole message already
+        self._shift = 0  # how many blocks message_start brought; they come before all others
         self._started = False
         self._over = False
 
@@ -81,6 +98,8 @@ class AnthropicStreamDecoder:
     def _event(self, event: ServerSentEvent, out: list[StreamEvent]) -> None:
         if self._over or event.data == b"[DONE]":  # some compatible servers close like chat does
             return
+        if event.event == "content_block_delta" and self._quick(event.data, out):
+            return
         fields = Fields(load_json(event.data), "")
         match fields.required_text("type"):
             case "content_block_delta":
@@ -97,12 +116,39 @@ class AnthropicStreamDecoder:
                 self._finish(fields, out)
             case "message_stop":
                 self._over = True
+                self._close_all(out)
+                if self._whole is not None:
+                    out.append(_whole_finish(self._whole))
                 out.append(End())
             case "error":
                 self._over = True
                 out.append(StreamFailure(error_of({"type": "error", **fields.left})))
             case _:
                 pass
+
+    def _quick(self, data: bytes, out: list[StreamEvent]) -> bool:
+        """Read the two commonest deltas without building their objects; False: the event needs the whole reading."""
+        try:
+            event = _decode_piece(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        index = event.index + self._shift
+        opened = self._open.get(index)
+        if opened is None or event.type != "content_block_delta":
+            return False
+        delta = event.delta
+        if delta.type == "text_delta" and delta.text is not None and isinstance(opened.part, Text):
+            out.append(TextDelta(index, delta.text))
+            return True
+        if (
+            delta.type == "input_json_delta"
+            and delta.partial_json
+            and isinstance(opened.part, ToolCall | Opaque)
+        ):
+            opened.pieces.append(delta.partial_json)
+            out.append(ArgumentsDelta(index, delta.partial_json))
+            return True
+        return False
 
     def _start(self, fields: Fields, out: list[StreamEvent]) -> None:
         if self._started:
@@ -121,12 +167,11 @@ class AnthropicStreamDecoder:
                 extras=response.extras,
             )
         )
+        # A programmatic tool call comes whole: message_start with content and stop reason, then message_stop.
+        self._whole = response if response.stop_raw else None
+        self._shift = len(response.parts)
         for index, part in enumerate(response.parts):
-            # Some compatible servers begin with content; it takes the indices before the blocks'.
-            out += (
-                BlockStart(index=index - len(response.parts), part=part),
-                BlockStop(index - len(response.parts), part),
-            )
+            out += (BlockStart(index=index, part=part), BlockStop(index, part))
 
     def _index(self, fields: Fields) -> int:
         if not self._started:
@@ -134,12 +179,14 @@ class AnthropicStreamDecoder:
         index = fields.whole("index")
         if index is None:
             raise CodecError("is missing; it must be a whole number", where="index")
-        return index
+        if index < 0:
+            raise CodecError("must not be negative", where="index")
+        return index + self._shift
 
     def _block_start(self, fields: Fields, out: list[StreamEvent]) -> None:
         index = self._index(fields)
-        if index in self._seen or index < 0:
-            raise CodecError(f"block {index} cannot start here", where="index")
+        if index in self._seen:
+            raise CodecError(f"block {index} starts twice", where="index")
         part = read_block(fields.left.get("content_block"), "content_block")
         opened = _Open(part)
         match part:
@@ -188,6 +235,15 @@ class AnthropicStreamDecoder:
         opened = self._open.pop(index, None)
         if opened is None:
             raise CodecError(f"block {index} is not open", where="index")
+        self._close(index, opened, out)
+
+    def _close_all(self, out: list[StreamEvent]) -> None:
+        """Close what an answer cut short by max_tokens leaves open: some servers send no content_block_stop then."""
+        for index, opened in self._open.items():
+            self._close(index, opened, out)
+        self._open.clear()
+
+    def _close(self, index: int, opened: _Open, out: list[StreamEvent]) -> None:
         match opened.part:
             case ToolCall():
                 if not any(opened.pieces):
@@ -212,6 +268,8 @@ class AnthropicStreamDecoder:
             if usage is not None:
                 out.append(UsageReport(usage, self._usage))
             return
+        self._whole = None
+        self._close_all(out)
         stop_sequence = delta.text("stop_sequence")
         for key in ("stop_reason", "stop_sequence"):
             delta.left.pop(key, None)
@@ -225,6 +283,16 @@ class AnthropicStreamDecoder:
                 extras={**delta.left, **fields.left},
             )
         )
+
+
+def _whole_finish(message: Response) -> Finish:
+    return Finish(
+        stop=message.stop,
+        stop_raw=message.stop_raw,
+        stop_sequence=message.stop_sequence,
+        usage=message.usage,
+        usage_raw=message.usage_raw,
+    )
 
 
 def _grow(value: Json, delta: Json) -> None:

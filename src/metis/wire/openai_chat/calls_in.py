@@ -35,6 +35,7 @@ class CallReader:
         self.seed = ""
         self._open: dict[int, _Call] = {}
         self._last = 0
+        self._moved: dict[int, int] = {}
 
     def read(self, delta: Object, next_index: int, events: list[StreamEvent]) -> int:
         """Turn the delta's calls into events; gives the next free block index."""
@@ -60,11 +61,12 @@ class CallReader:
         inner = entry.get("custom" if custom else "function")
         fields = cast(Object, inner) if isinstance(inner, dict) else {}
         call_id, name = _text(entry.get("id")), _text(fields.get("name"))
-        key = self._key(entry, call_id, name)
+        place = self._key(entry, call_id, name)
+        key = self._moved.get(place, place)
         call = self._open.get(key)
         if call is not None and call_id and call.call_id != call_id and name:
             # A second call under the same index: the server does not count.
-            key = max(self._open) + 1
+            key = self._moved[place] = max(self._open) + 1
             call = None
         if call is None:
             call = _Call(

@@ -7,7 +7,6 @@ from typing import Final
 from metis.wire.codec import Shape
 from metis.wire.openai_responses.errors import decode_error, encode_error, encode_stream_error
 from metis.wire.openai_responses.facts import facts_of
-from metis.wire.openai_responses.reply_tools import reply_tools
 from metis.wire.openai_responses.request_in import decode_request
 from metis.wire.openai_responses.request_out import encode_request
 from metis.wire.openai_responses.response import decode_response
@@ -21,7 +20,7 @@ from metis.wire.openai_responses.tap import ResponsesTap
 from metis.wire.openai_responses.uncrossable import uncrossable
 from metis.wire.openai_responses.usage import usage_of
 
-__all__ = ["OPENAI_RESPONSES", "reply_tools", "uncrossable"]
+__all__ = ["OPENAI_RESPONSES"]
 
 
 def _tap(strip_usage: bool) -> ResponsesTap:
@@ -46,4 +45,5 @@ OPENAI_RESPONSES: Final = Shape(
     facts_of=facts_of,
     tap=_tap,
     usage_of=usage_of,
+    uncrossable=uncrossable,
 )

@@ -245,9 +245,9 @@ def _decode_output_message(item: Json, where: str) -> tuple[Part, ...]:
 
 def _decode_message(raw: Json, where: str) -> Message:
     role, content = raw.get("role"), raw.get("content")
+    if not isinstance(role, str):
+        raise CodecError(f"it must be a string, not {kind_of(role)}", where=under(where, "role"))
     if role not in _ROLES or content is None:
-        if not isinstance(role, str):
-            raise CodecError("a message needs a role", where=under(where, "role"))
         return _opaque("assistant" if role == "assistant" else "user", "message", raw)
     text_type = _text_type(role)
     text_form = isinstance(content, str)

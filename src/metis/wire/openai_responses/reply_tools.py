@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from metis.ir.content import ToolCall
-from metis.ir.request import Request
 from metis.wire.codec import ReplyContext
 from metis.wire.effective_tools import effective_tools
 from metis.wire.openai_responses.fields import Json, object_or_empty
@@ -32,15 +31,6 @@ class CalledTool:
     name: str
     namespace: str
     form: Literal["function", "custom", "search"]
-
-
-def reply_tools(request: Request) -> tuple[frozenset[str], dict[str, str]]:
-    """Flat names of the request's custom tools, and the namespaces of those in one: for `ReplyContext`."""
-    flat = flatten_tools(effective_tools(request))
-    return (
-        frozenset(entry.name for entry in flat if entry.tool.kind == "custom"),
-        {entry.name: entry.namespace for entry in flat if entry.namespace},
-    )
 
 
 class ReplyTools:
