@@ -6,12 +6,12 @@ No database here; the recorder commits what a cursor reads and then tells it so.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from metis.trace.ports import SpoolBatch, SpoolId, SpoolPosition, UnreadableFrame
 from metis.trace.spool import (
-    LOCK_NAME,
     SegmentRead,
     SpoolReader,
     segment_name,
@@ -115,13 +115,12 @@ class SpoolCursor:
         return pending
 
     def remove(self) -> None:
-        """Delete the spool's directory: only when it is abandoned and recorded to its end."""
-        if not self.directory.exists():
-            return
-        for number in segment_numbers(self.directory):
-            (self.directory / segment_name(number)).unlink(missing_ok=True)
-        (self.directory / LOCK_NAME).unlink(missing_ok=True)
-        self.directory.rmdir()
+        """Delete the spool's directory: only when it is abandoned and recorded to its end.
+
+        Raises OSError.
+        """
+        if self.directory.exists():
+            shutil.rmtree(self.directory)
 
     def close(self) -> None:
         if self._reader is not None:

@@ -155,7 +155,7 @@ class Recorder:
                     cursor.advance(read.batch.end)
             self._fan_out(batches)
         finished = [cursor for cursor, read in reads if read.is_done] + gone
-        interrupted = self._finish(finished)
+        interrupted, removed = self._finish(finished)
         return RecorderStats(
             events=sum(len(batch.events) for batch in batches),
             batches=len(batches),
@@ -163,7 +163,7 @@ class Recorder:
             torn=sum(read.torn for _, read in reads),
             corrupt=sum(read.damaged for _, read in reads),
             unreadable=sum(len(batch.unreadable) for batch in batches),
-            removed_spools=len(finished),
+            removed_spools=removed,
             spools=len(self._cursors),
             blocked_spools=blocked,
             lag_bytes=sum(cursor.pending_bytes() for cursor in self._cursors.values()),
@@ -205,17 +205,23 @@ class Recorder:
                 )
         return reads, gone, blocked
 
-    def _finish(self, cursors: Sequence[SpoolCursor]) -> int:
-        """Complete what dead writers left open, then remove their spools. Returns how many calls."""
+    def _finish(self, cursors: Sequence[SpoolCursor]) -> tuple[int, int]:
+        """Complete what dead writers left open, then remove their spools. Returns how many calls, and spools."""
         if not cursors:
-            return 0
+            return 0, 0
         ended = self._interrupt([(cursor.spool, cursor.position) for cursor in cursors])
+        removed: list[SpoolId] = []
         for cursor in cursors:
-            cursor.remove()
+            try:
+                cursor.remove()
+            except OSError as exc:  # it is tried again at every pass
+                self._complain("recorder.spool_stays", spool=str(cursor.directory), error=str(exc))
+                continue
             cursor.close()
             del self._cursors[cursor.spool]
-        self._store.forget([cursor.spool for cursor in cursors])
-        return ended
+            removed.append(cursor.spool)
+        self._store.forget(removed)
+        return ended, len(removed)
 
     def _interrupt(self, spools: Sequence[tuple[SpoolId, SpoolPosition]]) -> int:
         batches: list[SpoolBatch] = []

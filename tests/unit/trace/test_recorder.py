@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -312,6 +313,24 @@ def test_the_loop_outlives_errors_and_drains_when_it_is_stopped(house: House) ->
     thread.join(10)
     assert not thread.is_alive()
     assert list(call_states(house.store).values()) == ["ok", "ok"]
+    assert not house.directory.exists()
+
+
+def test_a_spool_that_cannot_be_removed_stops_nothing_and_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.writer.append([call()[0]])
+    house.writer.close()
+
+    def refuse(directory: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(directory))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refuse)
+        first, second = house.recorder.poll(), house.recorder.poll()
+    assert (first.interrupted, first.removed_spools) == (1, 0)
+    assert (second.interrupted, second.removed_spools) == (0, 0)
+    assert house.recorder.poll().removed_spools == 1
     assert not house.directory.exists()
 
 
