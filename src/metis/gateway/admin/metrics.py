@@ -41,6 +41,7 @@ _BOARD_GAUGES: Final = (
 )
 _BOARD_COUNTERS: Final = (
     ("requests", "metis_requests", "Requests read by the door"),
+    ("turns", "metis_turns_started", "Turns begun by the door, at once"),
     ("connections", "metis_connections", "Client connections accepted"),
     ("auth_failures", "metis_door_auth_failures", "Requests refused for their key, at once"),
     ("client_gone", "metis_clients_gone", "Clients that hung up before their answer ended"),

@@ -57,6 +57,7 @@ input { font: inherit; color: var(--ink); background: var(--page); border: 1px s
   border-radius: 8px; padding: .4rem .6rem; width: 100%; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 label { display: block; margin: .75rem 0 .25rem; }
+form.login { max-width: 26rem; }
 form.login button { margin-top: .75rem; }
 code { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; font-size: .92em; }
 @media (max-width: 40rem) { .wide { display: none; } th, td { padding: .45rem .5rem; } }
@@ -195,15 +196,7 @@ def _tokens(spend: Spend) -> int:
 def _spend_table(noun: str, rows: Sequence[tuple[str, SpendRow]]) -> str:
     if not rows:
         return '<div class="sheet"><p class="empty">No call yet.</p></div>'
-    lines = [
-        f'<tr><td class="name">{escape(name) or "(none)"}</td><td>{_amount(row)}</td>'
-        f'<td>{row.turns:,}</td><td class="wide">{row.spend.calls + row.client_paid.calls:,}</td>'
-        f'<td class="wide">{row.spend.tokens.cache_read:,}</td>'
-        f'<td class="wide">{written(row.spend.tokens):,}</td>'
-        f'<td class="wide">{row.spend.tokens.fresh:,}</td>'
-        f"<td>{row.spend.tokens.output:,}</td></tr>"
-        for name, row in rows
-    ]
+    lines = [_spend_line(name, row) for name, row in rows]
     return (
         f'<div class="sheet"><table><thead><tr><th scope="col">{noun}</th><th scope="col">cost</th>'
         '<th scope="col">turns</th><th scope="col" class="wide">calls</th>'
@@ -213,13 +206,21 @@ def _spend_table(noun: str, rows: Sequence[tuple[str, SpendRow]]) -> str:
     )
 
 
-def _amount(row: SpendRow) -> str:
-    spend = row.spend
-    if spend.calls and spend.price_unknown_calls == spend.calls:
-        return '<span class="bad">unknown</span>'
+def _spend_line(name: str, row: SpendRow) -> str:
+    spend, amount = row.spend, escape(rounded(row.spend.cost_nano_usd))
     if not spend.calls and row.client_paid.calls:
-        return "client paid"
-    return escape(rounded(spend.cost_nano_usd))
+        spend, amount = row.client_paid, "client paid"
+    elif spend.price_unknown_calls == spend.calls > 0:
+        amount = '<span class="bad">unknown</span>'
+    elif spend.price_unknown_calls:
+        amount = f'<span class="bad">≥ {amount}</span>'
+    tokens = spend.tokens
+    return (
+        f'<tr><td class="name">{escape(name) or "(none)"}</td><td>{amount}</td>'
+        f'<td>{row.turns:,}</td><td class="wide">{spend.calls:,}</td>'
+        f'<td class="wide">{tokens.cache_read:,}</td><td class="wide">{written(tokens):,}</td>'
+        f'<td class="wide">{tokens.fresh:,}</td><td>{tokens.output:,}</td></tr>'
+    )
 
 
 def _turn_table(turns: Sequence[TurnSummary], zone: tzinfo) -> str:
