@@ -732,7 +732,7 @@ def tangled(draw: st.DrawFn) -> list[StreamEvent]:
     return [*events, *draw(st.sampled_from([ended(), [failure], [End()]]))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(events=tangled())
 def test_however_blocks_are_tangled_the_stream_is_valid_and_nothing_said_is_lost(
     events: list[StreamEvent],
