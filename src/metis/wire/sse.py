@@ -36,7 +36,7 @@ class SseDecoder:
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Raises CodecError when one event grows over MAX_EVENT_BYTES."""
         buffer = self._buffer
-        if self._started and b"\n" not in data and b"\r" not in data and buffer[-1:] != b"\r":
+        if self._started and b"\n" not in data and b"\r" not in data and not buffer.endswith(b"\r"):
             # Inside a long line: looking at it again with every chunk would cost its length squared.
             buffer += data
             self._refuse_giants()

@@ -40,8 +40,8 @@ def tools_out(request: Request, generation: Generation, notes: Notes) -> ToolsOu
     out = ToolsOut()
     written: set[str] = set()
     strict_left = MAX_STRICT_TOOLS if generation.schema_output else 0
-    for index, flat in enumerate(flatten_tools(effective_tools(request))):
-        path = f"tools[{index}]"
+    offered = effective_tools(request)
+    for flat, path in zip(flatten_tools(offered), _paths(offered, "tools", notes), strict=True):
         tool = _tool_out(flat, path, notes)
         if tool is None:
             continue
@@ -62,6 +62,21 @@ def tools_out(request: Request, generation: Generation, notes: Notes) -> ToolsOu
                 notes.lost(f"{path}.strict", "Anthropic would refuse this tool as a strict one")
         out.tools.append(tool)
     return out
+
+
+def _paths(tools: tuple[Tool, ...], where: str, notes: Notes) -> list[str]:
+    """Where each tool that `flatten_tools` gives stands; what namespaces say of themselves is noted as lost."""
+    found: list[str] = []
+    for index, tool in enumerate(tools):
+        path = f"{where}[{index}]"
+        if tool.kind != "namespace":
+            found.append(path)
+            continue
+        if tool.description:
+            notes.lost(f"{path}.description", "Anthropic's tools have no namespaces")
+        notes.lost_fields(tool.extras, path)
+        found.extend(_paths(tool.tools, f"{path}.tools", notes))
+    return found
 
 
 def _tool_out(flat: FlatTool, path: str, notes: Notes) -> Json | None:
