@@ -33,10 +33,20 @@ class Notes:
     def lost_fields(self, extras: dict[str, object], where: str) -> None:
         """List fields of another shape that have no place here; null and empty ones say nothing."""
         for key, value in extras.items():
-            if value is not None and value != [] and value != {} and value != "":
+            if _says_something(value):
                 self.lost(f"{where}.{key}" if where else key, "has no place in the Messages API")
+
+    def lost_envelope(self, extras: dict[str, object]) -> None:
+        """One note for all of an answer's own top-level fields: others echo the request in twenty of them."""
+        names = [key for key, value in extras.items() if _says_something(value)]
+        if names:
+            self.lost("", f"fields of the answer without a place here: {', '.join(names)}")
 
     def all(self) -> tuple[Note, ...]:
         if self._beyond:
             return (*self._found, Note("lost", "", f"and {self._beyond} more notes"))
         return tuple(self._found)
+
+
+def _says_something(value: object) -> bool:
+    return value is not None and value != [] and value != {} and value != ""

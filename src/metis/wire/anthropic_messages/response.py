@@ -71,7 +71,7 @@ def encode_response(response: Response, context: ReplyContext) -> Encoded:
         usage = usage_out(response.usage)
         if response.choices:
             notes.lost("choices", f"{len(response.choices)} further answers; a message holds one")
-        notes.lost_fields(response.extras, "")
+        notes.lost_envelope(response.extras)
     body: Json = {
         "id": response.response_id or context.response_id,
         "type": "message",

@@ -112,7 +112,7 @@ class AnthropicStreamEncoder:
         self._start = start
         own = start.origin == NAME
         if not own:
-            self._gathered.lost_fields(start.extras, "")
+            self._gathered.lost_envelope(start.extras)
         message: Json = {
             "id": start.response_id or self._context.response_id,
             "type": "message",
@@ -221,7 +221,7 @@ class AnthropicStreamEncoder:
             for key, value in finish.extras.items():
                 (beside if key in _BESIDE_DELTA else delta).setdefault(key, value)
         else:
-            self._gathered.lost_fields(finish.extras, "")
+            self._gathered.lost_envelope(finish.extras)
         usage = self._usage
         if usage is None:
             usage = usage_out(self._start.usage if self._start else None)

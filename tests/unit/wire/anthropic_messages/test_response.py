@@ -88,7 +88,7 @@ def test_what_a_message_cannot_hold_is_noted() -> None:
             ToolCall(call_id="c", name="f", arguments="{oops"),
             ToolCall(call_id="d", name="f", arguments="[1]"),
             ToolCall(call_id="e", name="f", arguments="null"),
-            extras={"background": True, "conversation": None},
+            extras={"background": True, "conversation": None, "status": "completed"},
             choices=(foreign(Text(text="second")),),
         )
     )
@@ -110,8 +110,11 @@ def test_what_a_message_cannot_hold_is_noted() -> None:
         ("mapped", "output[3].arguments"),
         ("mapped", "output[4].arguments"),
         ("lost", "choices"),
-        ("lost", "background"),
+        ("lost", ""),
     ]
+    response = foreign(extras={"background": True, "conversation": None, "status": "completed"})
+    (note,) = ANTHROPIC_MESSAGES.encode_response(response, CONTEXT).notes
+    assert note.why == "fields of the answer without a place here: background, status"
 
 
 def test_reasoning_of_anthropic_that_came_round_is_written_with_its_own_signature() -> None:
