@@ -13,16 +13,14 @@ from metis.clients.client import (
     Launch,
     Recipe,
     Setting,
-    agent_version,
 )
 from metis.facts.identity import SessionFacts
 
 
 def _session(headers: Headers, fields: Fields, path: str) -> SessionFacts:
-    # Aider's weak-model calls (commit messages, summaries) have no mark: it never sends tools.
-    return SessionFacts(
-        client="aider", client_version=agent_version(headers.get(b"user-agent", b""))
-    )
+    # Aider's weak-model calls (commit messages, summaries) have no mark: it never sends tools. The
+    # user agent's version is LiteLLM's.
+    return SessionFacts(client="aider")
 
 
 def _environment(gateway: Gateway) -> tuple[tuple[str, str], ...]:
@@ -35,20 +33,26 @@ def _environment(gateway: Gateway) -> tuple[tuple[str, str], ...]:
 
 
 def _connect(gateway: Gateway) -> Recipe:
-    path = f"{gateway.home}/.env"
+    directory = gateway.directory("XDG_CONFIG_HOME", ".config")
+    secrets = f"{directory}/metis/aider.env"
     return Recipe(
         files=(
             FileEdit(
-                path=path,
+                path=f"{gateway.home}/.aider.conf.yml",
+                format="yaml",
+                settings=(Setting(("env-file",), secrets),),
+            ),
+            FileEdit(
+                path=secrets,
                 format="env",
                 settings=tuple(Setting((name,), value) for name, value in _environment(gateway)),
                 secret=True,
             ),
         ),
         environment=_environment(gateway),
-        key_place=f"The key stands in {path} (mode 0600), which Aider reads at its start.",
+        key_place=f"The key stands in {secrets} (mode 0600), which Aider reads at its start.",
         notes=(
-            "Other programs may read ~/.env too; a .env in a repository's root wins over it.",
+            "An .aider.conf.yml in a repository's root wins over the one in your home directory.",
             "Name OpenAI-style models with a prefix, as always with Aider: --model openai/gpt-5.2",
         ),
     )

@@ -164,10 +164,12 @@ def text(raw: bytes | None) -> str:
 # their entries' number and length.
 @lru_cache(maxsize=512)
 def _version(user_agent: bytes) -> str:
-    _, _, rest = user_agent.partition(b"/")
-    for word in rest.split(b" ", 2)[:2]:
-        if word[:1].isdigit():
-            return _printable(word.partition(b"/")[0])
+    for word in user_agent.split(b" ", 2)[:2]:
+        if word[:1] == b"(":
+            break
+        for part in word.split(b"/"):
+            if part[:1].isdigit():
+                return _printable(part)
     return ""
 
 

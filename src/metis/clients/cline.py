@@ -17,8 +17,6 @@ from metis.clients.client import (
     Launch,
     Recipe,
     Setting,
-    agent_version,
-    text,
 )
 from metis.facts.identity import SessionFacts
 
@@ -28,12 +26,8 @@ _UPDATED: Final = "2026-01-01T00:00:00.000Z"
 
 
 def _session(headers: Headers, fields: Fields, path: str) -> SessionFacts:
-    return SessionFacts(
-        client="cline",
-        client_version=text(headers.get(b"x-client-version"))
-        or agent_version(headers.get(b"user-agent", b"")),
-        auxiliary=auxiliary.side_call(fields),
-    )
+    # The user agent's version is the AI SDK's.
+    return SessionFacts(client="cline", auxiliary=auxiliary.side_call(fields))
 
 
 def _provider(gateway: Gateway) -> tuple[str, str]:

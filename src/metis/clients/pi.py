@@ -13,7 +13,6 @@ from metis.clients.client import (
     Headers,
     Recipe,
     Setting,
-    agent_version,
 )
 from metis.facts.identity import SessionFacts
 
@@ -21,11 +20,8 @@ _MODEL: Final = "claude-sonnet-4-5"
 
 
 def _session(headers: Headers, fields: Fields, path: str) -> SessionFacts:
-    return SessionFacts(
-        client="pi",
-        client_version=agent_version(headers.get(b"user-agent", b"")),
-        auxiliary=auxiliary.side_call(fields),
-    )
+    # The user agent's version is the SDK's.
+    return SessionFacts(client="pi", auxiliary=auxiliary.side_call(fields))
 
 
 def _connect(gateway: Gateway) -> Recipe:
