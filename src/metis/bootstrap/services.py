@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from time import time as epoch_seconds
 from typing import Final
 
 from metis.accounts.ports import AccountStore, Generations
 from metis.accounts.ring import KeyRing
-from metis.catalog.pricing import ModelPrice, Prices
+from metis.catalog.pricing import Prices
 from metis.facts.usage import Usage
+from metis.storage.board import Board
 from metis.turn.ports import Cost
 
-_DAY_S: Final = 86_400
+_REFRESH_S: Final = 5.0
 _UNKNOWN: Final = Cost(0, known=False)
 
 
@@ -27,19 +27,13 @@ class SystemClock:
 
 
 class PriceBook:
-    """The turn's Pricing port over the catalog's prices, compiled once per model and day."""
+    """The turn's Pricing port over the catalog's prices, which keep what they have compiled."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
-        self._compiled: dict[tuple[str, str, int], ModelPrice | None] = {}
 
     def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost:
-        key = (provider, model, int(at_s) // _DAY_S)
-        try:
-            price = self._compiled[key]
-        except KeyError:
-            at = datetime.fromtimestamp(at_s, UTC)
-            price = self._compiled[key] = self._prices.compile(provider, model, at)
+        price = self._prices.at(provider, model, at_s)
         if price is None:
             return _UNKNOWN
         cost = price.cost(usage)
@@ -47,22 +41,38 @@ class PriceBook:
 
 
 class KeySource:
-    """The keys as of now: read again when the generation in shared memory has moved."""
+    """The keys as of now: read again when the generation in shared memory has moved.
+
+    They are read again every few seconds too: a process killed between its commit and its bump would
+    otherwise leave a revoked key alive.
+    """
 
     def __init__(self, open_store: Callable[[], AccountStore], generations: Generations) -> None:
         self._open_store = open_store
         self._generations = generations
         self._generation = -1
+        self._stale_at = 0.0
         self._ring = KeyRing(())
 
     def ring(self) -> KeyRing:
         """Raises StorageError when the keys cannot be read: a revocation must never be missed."""
         generation = self._generations.keys()
-        if generation != self._generation:
+        if generation != self._generation or monotonic() > self._stale_at:
             store = self._open_store()
             try:
                 self._ring = store.key_ring()
             finally:
                 store.close()
             self._generation = generation
+            self._stale_at = monotonic() + _REFRESH_S
         return self._ring
+
+
+class BoardTotals:
+    """The board's sums, by plain names, as the metrics want them."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def totals(self) -> dict[str, int]:
+        return {str(name): value for name, value in self._board.totals().items()}

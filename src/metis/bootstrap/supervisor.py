@@ -26,6 +26,7 @@ log = structlog.get_logger("metis.supervisor")
 _RESTART_AFTER_S: Final = 0.2
 _RESTART_MOST_S: Final = 10.0
 _STABLE_S: Final = 30.0
+_SAME_WISH_S: Final = 1.0
 _BACKLOG: Final = 2048
 
 
@@ -71,6 +72,7 @@ class Supervisor:
     sockets: list[socket.socket]
     _stopping: bool = False
     _hurry: bool = False
+    _stop_asked: float = 0.0
     _announced: bool = False
     _wakeup: tuple[int, int] = field(default=(-1, -1))
 
@@ -102,8 +104,14 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        """The first signal asks for an orderly end, the second for an end."""
-        self._hurry = self._stopping
+        """The first signal asks for an orderly end, a later one for an end.
+
+        `timeout` and terminals signal a process and its group at once: that is one wish, not two.
+        """
+        now = time.monotonic()
+        self._hurry = self._stopping and now - self._stop_asked > _SAME_WISH_S
+        if not self._stopping:
+            self._stop_asked = now
         self._stopping = True
 
     def _fork(self, child: Child) -> None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 import uvloop
@@ -24,12 +24,12 @@ from metis.facts.ids import IdFactory
 from metis.gateway.connection import ClientConnection
 from metis.gateway.door import DoorState
 from metis.gateway.model_list import ModelList
-from metis.gateway.ports import Upstream
 from metis.gateway.settings import GatewaySettings
 from metis.providers.provider import Provider
 from metis.storage.board import Board
 from metis.storage.data_dir import DataDir
 from metis.trace.spool import SpoolWriter
+from metis.turn.engine import Engine
 from metis.upstream.dialing import build_dialer
 from metis.upstream.pool import UpstreamPool
 
@@ -64,12 +64,12 @@ async def _serve(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd
     ids = IdFactory()
     spool = SpoolWriter(plan.data_dir.spool / plan.replica / ids.new("spool"), plan.config.trace)
     counters = plan.board.claim(slot, os.getpid())
-    engine = build_engine(plan.config, plan.providers(), plan.prices, plan.board.config())
+    engines = EngineSource(plan)
     upstream = build_upstream(plan.config)
     settings = plan.config.gateway
     door = DoorState(
         settings,
-        engine=lambda: engine,
+        engine=engines.current,
         models=lambda: plan.models,
         keys=KeySource(plan.open_accounts, plan.board),
         services=(upstream, spool, counters),
@@ -88,6 +88,27 @@ async def _serve(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd
     upstream.close()
     spool.close()
     counters.release()
+
+
+class EngineSource:
+    """The engine of the configuration generation that holds now; a new one is made when it has moved.
+
+    Sessions and the like survive the change: they belong to the worker.
+    """
+
+    def __init__(self, plan: WorkerPlan) -> None:
+        self._plan = plan
+        self._generation = plan.board.config()
+        self._engine = build_engine(plan.config, plan.providers(), plan.prices, self._generation)
+
+    def current(self) -> Engine:
+        generation = self._plan.board.config()
+        if generation != self._generation:
+            self._generation = generation
+            self._engine = replace(
+                self._engine, providers=self._plan.providers(), generation=generation
+            )
+        return self._engine
 
 
 def build_upstream(config: Config) -> UpstreamPool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
-from metis.providers.provider import ProviderKind
+from metis.providers.provider import Origin, Provider, ProviderKind
 
 LOCAL: Final = ProviderKind(
     name="local",
@@ -25,3 +27,12 @@ LOCAL: Final = ProviderKind(
     free=True,
     default_model="smollm2-135m",
 )
+
+
+def at_address(provider: Provider, base_url: str, secret: str) -> Provider:
+    """The provider with the port and secret that the embedded server has since its last start."""
+    url = urlsplit(base_url)
+    origin = Origin("http", url.hostname or "127.0.0.1", url.port or 80)
+    return replace(
+        provider, origin=origin, credential=(b"authorization", b"Bearer " + secret.encode())
+    )

@@ -26,8 +26,7 @@ def connect(
     if sqlite3.sqlite_version_info < _OLDEST:
         raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old; Metis needs 3.31 or newer")
     try:
-        # SQLite gives its side files the database's mode, so it is made before SQLite makes it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _make_private(path)
         connection = sqlite3.connect(
             path, timeout=busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
         )
@@ -44,6 +43,18 @@ def connect(
         connection.close()
         raise StorageError(f"cannot open the database {path}: {exc}") from exc
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make a missing database's file with mode 0600: SQLite gives its side files the same mode.
+
+    Never open one that exists: closing that descriptor would drop every lock this process has on it
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2), and others would delete our log.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
 
 
 def connect_reader(path: Path, *, busy_timeout_ms: int = 5_000) -> sqlite3.Connection:
