@@ -193,8 +193,9 @@ def _table(lines: Sequence[ModelLine], total: Spend) -> str:
     amounts = _amounts([line.spend.cost_nano_usd for line in lines] + [total.cost_nano_usd])
     rows = [("model", "turns", "calls", "cached", "written", "fresh", "out", "cost")]
     for line, amount in zip(lines, amounts, strict=False):
-        unknown = line.spend.price_unknown_calls
-        shown = "unknown" if unknown and unknown == line.spend.calls else amount
+        shown = amount
+        if line.spend.price_unknown_calls:
+            shown = f"≥ {amount}" if line.spend.cost_nano_usd else "unknown"
         name = f"{line.provider}/{line.model}" if line.provider else line.model
         rows.append((name, f"{line.turns:,}", *_cells(line.spend), shown))
     if len(lines) > 1:
@@ -263,8 +264,8 @@ def _doubt_facts(value: Receipt) -> list[str]:
         facts.append(f"{_count(unknown.calls, 'call')} with unknown usage, counted as $0.00")
     if spend.price_unknown_calls:
         facts.append(
-            f"{_count(spend.price_unknown_calls, 'call')} with unknown price, counted as $0.00; "
-            "set a price under [prices] in metis.toml"
+            f"{_count(spend.price_unknown_calls, 'call')} whose price is not known, so the total lacks it; "
+            "set one under [[catalog.prices]] in metis.toml"
         )
     if spend.errors:
         facts.append(f"{_count(spend.errors, 'call')} failed")

@@ -81,7 +81,7 @@ the same calls here     $0.066421201
 saved                   $0.823678799  (92.5 %)
 1 call not compared with claude-opus-5: embedded model, or usage or price unknown
 1 call with estimated usage ($0.0000012 of the total)
-1 call with unknown price, counted as $0.00; set a price under [prices] in metis.toml
+1 call whose price is not known, so the total lacks it; set one under [[catalog.prices]] in metis.toml
 1 call failed
 
 Paid by the client's own credential, not part of the total (at list price):

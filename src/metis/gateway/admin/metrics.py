@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -101,6 +107,7 @@ class GatewayMetrics:
     """All metrics, in a registry of their own. `observe` may be called from the recorder's thread."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # they double the series, and nothing reads them
         self.registry = CollectorRegistry()
         self._models = BoundedLabel(_MAX_MODELS)
         self._providers = BoundedLabel(_MAX_PROVIDERS)

@@ -60,7 +60,9 @@ label { display: block; margin: .75rem 0 .25rem; }
 form.login { max-width: 26rem; }
 form.login button { margin-top: .75rem; }
 code { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; font-size: .92em; }
-@media (max-width: 40rem) { .wide { display: none; } th, td { padding: .45rem .5rem; } }
+@media (min-width: 40.01rem) { .narrow { display: none; } }
+@media (max-width: 40rem) { .wide { display: none; } th, td { padding: .45rem .5rem; }
+  td.name { min-width: 6rem; } .narrow { display: block; } }
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 PAGE_POLICY: Final = (
@@ -176,7 +178,12 @@ def _remarks(row: SpendRow) -> list[tuple[str, str]]:
     if spend.usage_source.unknown.calls:
         remarks.append(("doubt", f"{spend.usage_source.unknown.calls:,} calls with unknown usage"))
     if spend.price_unknown_calls:
-        remarks.append(("doubt", f"{spend.price_unknown_calls:,} calls with unknown price"))
+        remarks.append(
+            (
+                "doubt",
+                f"{spend.price_unknown_calls:,} calls whose price is not known: the total lacks it",
+            )
+        )
     if row.client_paid.calls:
         remarks.append(
             (
@@ -201,7 +208,7 @@ def _spend_table(noun: str, rows: Sequence[tuple[str, SpendRow]]) -> str:
         f'<div class="sheet"><table><thead><tr><th scope="col">{noun}</th><th scope="col">cost</th>'
         '<th scope="col">turns</th><th scope="col" class="wide">calls</th>'
         '<th scope="col" class="wide">cached</th><th scope="col" class="wide">written</th>'
-        '<th scope="col" class="wide">fresh</th><th scope="col">out</th></tr></thead>'
+        '<th scope="col" class="wide">fresh</th><th scope="col" class="wide">out</th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -210,36 +217,42 @@ def _spend_line(name: str, row: SpendRow) -> str:
     spend, amount = row.spend, escape(rounded(row.spend.cost_nano_usd))
     if not spend.calls and row.client_paid.calls:
         spend, amount = row.client_paid, "client paid"
-    elif spend.price_unknown_calls == spend.calls > 0:
-        amount = '<span class="bad">unknown</span>'
     elif spend.price_unknown_calls:
-        amount = f'<span class="bad">≥ {amount}</span>'
+        known = f"≥ {amount}" if spend.cost_nano_usd else "unknown"
+        amount = f'<span class="bad">{known}</span>'
     tokens = spend.tokens
     return (
         f'<tr><td class="name">{escape(name) or "(none)"}</td><td>{amount}</td>'
         f'<td>{row.turns:,}</td><td class="wide">{spend.calls:,}</td>'
         f'<td class="wide">{tokens.cache_read:,}</td><td class="wide">{written(tokens):,}</td>'
-        f'<td class="wide">{tokens.fresh:,}</td><td>{tokens.output:,}</td></tr>'
+        f'<td class="wide">{tokens.fresh:,}</td><td class="wide">{tokens.output:,}</td></tr>'
     )
 
 
 def _turn_table(turns: Sequence[TurnSummary], zone: tzinfo) -> str:
     if not turns:
         return '<div class="sheet"><p class="empty">No turn yet.</p></div>'
-    lines = [
-        f'<tr><td>{from_us(turn.ts, zone):%m-%d %H:%M:%S}</td><td class="text name">'
-        f"{escape('/'.join(filter(None, (turn.provider, turn.model))) or turn.requested_model)}</td>"
-        f'<td class="text wide">{escape(turn.client)}</td><td class="text">{_outcome(turn)}</td>'
-        f'<td class="wide">{turn.usage.prompt_tokens:,}</td><td class="wide">{turn.usage.output_tokens:,}</td>'
-        f"<td>{_turn_amount(turn)}</td></tr>"
-        for turn in turns
-    ]
+    head = (
+        '<tr><th scope="col">time</th><th scope="col" class="text">model</th>'
+        '<th scope="col" class="text wide">client</th><th scope="col" class="text wide">answer</th>'
+        '<th scope="col" class="wide">in</th><th scope="col" class="wide">out</th>'
+        '<th scope="col">cost</th></tr>'
+    )
+    lines = "".join(_turn_line(turn, zone) for turn in turns)
+    return f'<div class="sheet"><table><thead>{head}</thead><tbody>{lines}</tbody></table></div>'
+
+
+def _turn_line(turn: TurnSummary, zone: tzinfo) -> str:
+    moment = from_us(turn.ts, zone)
+    model = "/".join(filter(None, (turn.provider, turn.model))) or turn.requested_model
+    outcome = _outcome(turn)
+    below = f'<span class="narrow">{outcome}</span>' if turn.outcome != "ok" else ""
     return (
-        '<div class="sheet"><table><thead><tr><th scope="col">time</th>'
-        '<th scope="col" class="text">model</th><th scope="col" class="text wide">client</th>'
-        '<th scope="col" class="text">answer</th><th scope="col" class="wide">in</th>'
-        '<th scope="col" class="wide">out</th><th scope="col">cost</th></tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f'<tr><td><span class="wide">{moment:%m-%d} </span>{moment:%H:%M:%S}</td>'
+        f'<td class="text name">{escape(model)}{below}</td>'
+        f'<td class="text wide">{escape(turn.client)}</td><td class="text wide">{outcome}</td>'
+        f'<td class="wide">{turn.usage.prompt_tokens:,}</td>'
+        f'<td class="wide">{turn.usage.output_tokens:,}</td><td>{_turn_amount(turn)}</td></tr>'
     )
 
 

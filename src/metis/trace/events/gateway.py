@@ -54,6 +54,8 @@ class ConfigChanged(Event, frozen=True, kw_only=True, tag="config.changed"):
     generation: int
     changed: tuple[str, ...] = ()
 
+    is_compliance = True
+
 
 class AdminActed(Event, frozen=True, kw_only=True, tag="admin.acted"):
     """Somebody used the admin plane or the CLI to change something."""

@@ -309,10 +309,11 @@ def test_a_key_lives_its_life(plane: Plane, client: TestClient) -> None:
     }
     assert client.get("/keys").json() == {"keys": [made]}
     before = plane.generations.keys()
+    plane.now += SECOND
     rotated = client.post(f"/keys/{made['key_id']}/rotate", json={"grace_s": 60}).json()
     assert (rotated["replaces"], rotated["team_id"]) == (made["key_id"], "red")
     assert plane.generations.keys() > before
-    plane.now += 61 * SECOND
+    plane.now += 60 * SECOND
     revoked = client.post(f"/keys/{rotated['prefix']}/revoke").json()
     assert (revoked["status"], revoked["revoked_at"]) == ("revoked", "2026-11-20T13:01:01Z")
     listed = client.get("/keys?include_inactive=true")
@@ -373,7 +374,7 @@ def test_the_page_shows_spend_and_escapes_what_clients_say(plane: Plane) -> None
         "&lt;b&gt;laptop&lt;/b&gt;",
         "&lt;script&gt;",
         "&lt;i&gt;odd&lt;/i&gt;",
-        "1 calls with unknown price",
+        "1 calls whose price is not known",
         "$0.000000007 of it estimated",
         "more than claude-opus-5 would have cost",
         "$0.0000009 at list price that clients paid",
