@@ -80,14 +80,21 @@ def _decode_custom(fields: Fields) -> Tool:
 
 def _flat_format(form: Object) -> Object:
     """Chat nests a grammar one level deeper than Responses; the IR holds the flat form."""
-    grammar = form.get("grammar")
-    if not isinstance(grammar, dict) or not set(grammar) <= {"syntax", "definition"}:  # pyright: ignore[reportUnknownArgumentType]  # untyped JSON
-        return form
+    match form:
+        case {"type": "grammar", "grammar": {"syntax": _, "definition": _} as grammar}:
+            if len(grammar) != 2 or not grammar.keys().isdisjoint(form):
+                return form
+        case _:
+            return form
     return {**{key: value for key, value in form.items() if key != "grammar"}, **grammar}
 
 
 def nested_format(form: Object) -> Object:
-    if form.get("type") != "grammar" or "grammar" in form:
+    if (
+        form.get("type") != "grammar"
+        or "grammar" in form
+        or not {"syntax", "definition"} <= set(form)
+    ):
         return form
     grammar = {key: form[key] for key in ("syntax", "definition") if key in form}
     return {**{key: value for key, value in form.items() if key not in grammar}, "grammar": grammar}

@@ -86,7 +86,7 @@ class ChatTap:
         if data.startswith(self._opening):
             start = len(self._opening)
             end = data.find(b'"', start)
-            if data.startswith(self._closing, end) and data[end - 1] != _BACKSLASH:
+            if end > 0 and data.startswith(self._closing, end) and data[end - 1] != _BACKSLASH:
                 rest = end + len(self._closing)
                 if rest == len(data) or (
                     self._padded
