@@ -65,12 +65,13 @@ class Outbound:
 
 
 def same_shape(
-    inbound: Inbound, fields: Fields, shape: Shape, provider: Provider, model: str, requested: str
+    body: bytes, fields: Fields, shape: Shape, provider: Provider, names: tuple[str, str]
 ) -> Outbound:
     """The byte path: the body as it came, but for the model's name and the wish for usage.
 
-    Raises CodecError when the body's bytes cannot be followed.
+    `names`: the model to send and the one the body names. Raises CodecError when the body's bytes cannot be followed.
     """
+    model, requested = names
     edits: dict[str, bytes] = {}
     notes: list[FidelityNote] = []
     if model != requested:
@@ -83,9 +84,8 @@ def same_shape(
             edits["stream_options"] = options
             strip_usage = True
             notes.append(FidelityNote("edited", "$.stream_options", "usage is always asked for"))
-    body = replace_fields(inbound.body, fields, edits) if edits else inbound.body
     return Outbound(
-        body=body,
+        body=replace_fields(body, fields, edits) if edits else body,
         shape=shape,
         path=_path(provider, shape.name, model),
         strip_usage=strip_usage,
