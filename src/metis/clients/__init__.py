@@ -18,8 +18,7 @@ from metis.clients.codex import CODEX
 from metis.clients.continue_ import CONTINUE
 from metis.clients.copilot import COPILOT
 from metis.clients.cursor import CURSOR
-from metis.clients.kilo import KILO
-from metis.clients.opencode import OPENCODE
+from metis.clients.opencode import KILO, OPENCODE
 from metis.clients.pi import PI
 from metis.clients.qwen_code import QWEN_CODE
 from metis.clients.sdk import SDK, SDKS

@@ -1,4 +1,7 @@
-"""OpenCode. Seen: 1.18.33. Configuration: https://opencode.ai/docs/config."""
+"""OpenCode (seen: 1.18.33) and its fork Kilo Code (7.7.7), which sends the same headers and reads the same files.
+
+Configuration: https://opencode.ai/docs/config.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _PROVIDERS: Final = ("anthropic", "openai")
 _KEY_VARIABLE: Final = "METIS_API_KEY"
 
 
-def read_session(client: str, headers: Headers, fields: Fields) -> SessionFacts:
+def _read_session(client: str, headers: Headers, fields: Fields) -> SessionFacts:
     """Read a request of OpenCode or of one of its forks, which send the same headers."""
     session_id = text(headers.get(b"x-session-id") or headers.get(b"x-session-affinity"))
     side = auxiliary.side_call(fields)
@@ -47,10 +50,10 @@ def read_session(client: str, headers: Headers, fields: Fields) -> SessionFacts:
 
 
 def _session(headers: Headers, fields: Fields, path: str) -> SessionFacts:
-    return read_session("opencode", headers, fields)
+    return _read_session("opencode", headers, fields)
 
 
-def provider_settings(gateway: Gateway, key: str) -> tuple[Setting, ...]:
+def _provider_settings(gateway: Gateway, key: str) -> tuple[Setting, ...]:
     """Point the built-in providers at the gateway: their model lists, limits and caching stay as they are."""
     settings: list[Setting] = []
     for provider in _PROVIDERS:
@@ -60,7 +63,7 @@ def provider_settings(gateway: Gateway, key: str) -> tuple[Setting, ...]:
     return tuple(settings)
 
 
-def connect_file(gateway: Gateway, path: str, title: str) -> Recipe:
+def _connect_file(gateway: Gateway, path: str, title: str) -> Recipe:
     """The recipe of OpenCode and its forks: one JSON file, the key by OpenCode's own substitution."""
     if gateway.key_env:
         key, place = f"{{env:{gateway.key_env}}}", f"{title} reads the key from ${gateway.key_env}."
@@ -68,7 +71,7 @@ def connect_file(gateway: Gateway, path: str, title: str) -> Recipe:
         key = f"{{file:{gateway.key_file}}}"
         place = f"The key stays in {gateway.key_file} (mode 0600); {title} reads it from there."
     return Recipe(
-        files=(FileEdit(path=path, format="json", settings=provider_settings(gateway, key)),),
+        files=(FileEdit(path=path, format="json", settings=_provider_settings(gateway, key)),),
         key_place=place,
         notes=(
             "The providers `anthropic` and `openai` go through Metis; choose models as before, e.g. "
@@ -78,7 +81,7 @@ def connect_file(gateway: Gateway, path: str, title: str) -> Recipe:
     )
 
 
-def launch_content(gateway: Gateway, variable: str) -> Launch:
+def _launch_content(gateway: Gateway, variable: str) -> Launch:
     """One run by a variable that holds configuration and wins over every file."""
     content: dict[str, Json] = {
         "provider": {
@@ -101,11 +104,11 @@ def launch_content(gateway: Gateway, variable: str) -> Launch:
 def _connect(gateway: Gateway) -> Recipe:
     directory = gateway.directory("XDG_CONFIG_HOME", ".config")
     path = gateway.environ.get("OPENCODE_CONFIG") or f"{directory}/opencode/opencode.json"
-    return connect_file(gateway, path, "OpenCode")
+    return _connect_file(gateway, path, "OpenCode")
 
 
 def _launch(gateway: Gateway) -> Launch:
-    return launch_content(gateway, "OPENCODE_CONFIG_CONTENT")
+    return _launch_content(gateway, "OPENCODE_CONFIG_CONTENT")
 
 
 OPENCODE: Final = Client(
@@ -116,4 +119,28 @@ OPENCODE: Final = Client(
     commands=("opencode",),
     connect=_connect,
     launch=_launch,
+)
+
+
+def _kilo_session(headers: Headers, fields: Fields, path: str) -> SessionFacts:
+    return _read_session("kilo", headers, fields)
+
+
+def _kilo_connect(gateway: Gateway) -> Recipe:
+    directory = gateway.directory("XDG_CONFIG_HOME", ".config")
+    return _connect_file(gateway, f"{directory}/kilo/kilo.json", "Kilo")
+
+
+def _kilo_launch(gateway: Gateway) -> Launch:
+    return _launch_content(gateway, "KILO_CONFIG_CONTENT")
+
+
+KILO: Final = Client(
+    name="kilo",
+    title="Kilo Code",
+    session=_kilo_session,
+    agents=(b"kilo",),
+    commands=("kilo", "kilocode"),
+    connect=_kilo_connect,
+    launch=_kilo_launch,
 )
