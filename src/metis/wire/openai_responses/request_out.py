@@ -240,7 +240,7 @@ def _identity(request: Request, body: Json, notes: list[Note]) -> None:
         fits = len(key) <= _MAX_METADATA_KEY and len(kept) < _MAX_METADATA_PAIRS
         if isinstance(value, str) and len(value) <= _MAX_METADATA_VALUE and fits:
             kept[key] = value
-        elif value != request.user or request.user is None:
+        else:
             notes.append(Note("lost", f"metadata.{key}", "over what this API takes as metadata"))
     if kept:
         body["metadata"] = kept

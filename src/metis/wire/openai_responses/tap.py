@@ -34,7 +34,6 @@ _HOT: Final = (
 )
 _DELTA: Final = b'"delta":'
 _TEXT_BEGIN: Final = len(_DELTA) + 1
-_UNSEEN_FIELDS: Final = 20  # what servers that write `", "` between fields put behind the text
 _TERMINALS: Final = frozenset(
     {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
@@ -76,12 +75,7 @@ class ResponsesTap:
                 self._piece(data)
             return data
         self.at_boundary = True
-        if data.startswith(_HOT) and data.find(b"\n\n") == len(data) - 2:
-            begin = data.find(_DELTA) + _TEXT_BEGIN
-            end = data.find(b'","', begin)
-            self.facts.output_characters += (end if end != -1 else len(data)) - begin
-        else:
-            self._read(data)
+        self._read(data)
         return data
 
     def _piece(self, data: bytes) -> None:
@@ -106,6 +100,13 @@ class ResponsesTap:
 
     def _read(self, events: bytes) -> None:
         """Look at whole events, lines ending in LF."""
+        if events.startswith(_HOT) and events.find(b"\n\n") == len(events) - 2:
+            begin = events.find(_DELTA) + _TEXT_BEGIN
+            end = events.find(b'","', begin)
+            self.facts.output_characters += (end if end != -1 else len(events) - 4) - begin
+            return
+        if b"_item.done" in events:
+            self._count_calls(events)
         if (
             b"response.c" in events  # created, completed, cancelled; content_part is rare enough
             or b"response.incomplete" in events
@@ -113,15 +114,14 @@ class ResponsesTap:
             or b'"error"' in events
         ):
             self._parse(events)
-        if b"_item.done" in events:
-            self._count_calls(events)
         begin = events.find(_DELTA)
         while begin != -1:
             begin += _TEXT_BEGIN
+            line_end = events.find(b"\n", begin)
             # A quote inside the text is escaped, so that this is the text's end or a later field's.
-            end = events.find(b'","', begin)
+            end = events.find(b'","', begin, line_end)
             if end == -1:
-                end = max(begin, events.find(b"\n", begin) - _UNSEEN_FIELDS)
+                end = max(begin, line_end - 2)
             self.facts.output_characters += end - begin
             begin = events.find(_DELTA, end)
 
