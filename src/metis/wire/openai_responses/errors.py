@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/guides/error-codes.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,7 @@ _BY_STATUS: Final[dict[int, ErrorKind]] = {
 }
 _BY_CODE: Final[dict[str, ErrorKind]] = {
     "context_length_exceeded": "context_length",
+    "string_above_max_length": "context_length",
     "insufficient_quota": "billing",
     "billing_hard_limit_reached": "billing",
     "rate_limit_exceeded": "rate_limit",
@@ -42,6 +44,7 @@ _BY_CODE: Final[dict[str, ErrorKind]] = {
     "invalid_prompt": "invalid_request",
 }
 _BY_TYPE: Final[dict[str, ErrorKind]] = {
+    "exceed_context_size_error": "context_length",  # llama.cpp
     "invalid_request_error": "invalid_request",
     "authentication_error": "authentication",
     "permission_error": "permission",
@@ -69,7 +72,7 @@ _TYPES: Final[dict[ErrorKind, str]] = {
 }
 _CODES: Final[dict[ErrorKind, str]] = {
     "authentication": "invalid_api_key",
-    "not_found": "model_not_found",
+    "not_found": "not_found",
     "rate_limit": "rate_limit_exceeded",
     "context_length": "context_length_exceeded",
     "billing": "insufficient_quota",
@@ -83,6 +86,11 @@ _STREAM_CODES: Final[dict[ErrorKind, str]] = {
     "invalid_request": "invalid_prompt",
     "request_too_large": "invalid_prompt",
 }
+# How servers say that the prompt is too long where they have no code for it.
+_FULL: Final = re.compile(
+    r"context (?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens",
+    re.IGNORECASE,
+)
 _SERVER_ERROR: Final = "server_error"
 _SHOWN_CHARACTERS: Final = 2_000
 
@@ -95,12 +103,12 @@ def decode_error(status: int, body: bytes) -> ErrorInfo:
         text = body.decode("utf-8", "replace")
         shown = text.strip()[:_SHOWN_CHARACTERS] or f"the upstream answered {status} with no body"
         return ErrorInfo(
-            status=status, kind=_kind(status, "", ""), message=shown, original={"text": text}
+            status=status, kind=_kind(status, "", "", ""), message=shown, original={"text": text}
         )
     if not isinstance(decoded, dict):
         return ErrorInfo(
             status=status,
-            kind=_kind(status, "", ""),
+            kind=_kind(status, "", "", ""),
             message=str(decoded)[:_SHOWN_CHARACTERS],  # pyright: ignore[reportUnknownArgumentType]  # any JSON
             original={"text": body.decode("utf-8", "replace")},
         )
@@ -115,8 +123,9 @@ def error_of(raw: Json, status: int = 0, *, original: Json | None = None) -> Err
     """An error object: an envelope's `error`, a failed response's, or an `error` event. Status 0: find one."""
     code, kind_word = raw.get("code"), raw.get("type")
     code_word = code if isinstance(code, str) else ""
-    kind = _kind(status, code_word, kind_word if isinstance(kind_word, str) else "")
     message, param, request_id = raw.get("message"), raw.get("param"), raw.get("request_id")
+    words = message if isinstance(message, str) else ""
+    kind = _kind(status, code_word, kind_word if isinstance(kind_word, str) else "", words)
     return ErrorInfo(
         status=status or _status(kind),
         kind=kind,
@@ -131,7 +140,8 @@ def error_of(raw: Json, status: int = 0, *, original: Json | None = None) -> Err
 def encode_error(error: ErrorInfo) -> bytes:
     """The body of an HTTP error for a client of this shape, with the origin's own object inside.
 
-    `original` and `details` are extension fields: the SDKs hand them on and read nothing from them.
+    `metadata.upstream`, `details` and `request_id` are extension fields, the same as in chat's errors:
+    the SDKs hand them on and read nothing from them.
     """
     body: Json = {
         "message": error.message,
@@ -142,7 +152,9 @@ def encode_error(error: ErrorInfo) -> bytes:
     if error.details is not None:
         body["details"] = error.details
     if error.original is not None:
-        body["original"] = error.original
+        body["metadata"] = {"upstream": error.original}
+    if error.request_id is not None:
+        body["request_id"] = error.request_id
     return msgspec.json.encode({"error": body})
 
 
@@ -179,10 +191,12 @@ def encode_stream_error(error: ErrorInfo) -> bytes:
     return encode_event(msgspec.json.encode(event), "response.failed")
 
 
-def _kind(status: int, code: str, kind: str) -> ErrorKind:
+def _kind(status: int, code: str, kind: str, message: str) -> ErrorKind:
     found = _BY_CODE.get(code)
     if found is not None:
         return found
+    if _BY_TYPE.get(kind) == "context_length" or (status in (0, 400) and _FULL.search(message)):
+        return "context_length"
     found = _BY_STATUS.get(status)
     if found is not None:
         return found

@@ -34,6 +34,8 @@ def test_recorded_errors_keep_their_words(error_bodies: list[tuple[int, Json]]) 
 KINDS: list[tuple[int, Json, ErrorKind]] = [
     (400, {"type": "invalid_request_error", "code": None}, "invalid_request"),
     (400, {"code": "context_length_exceeded"}, "context_length"),
+    (400, {"type": "exceed_context_size_error"}, "context_length"),
+    (400, {"message": "Your input exceeds the context window of this model."}, "context_length"),
     (400, {"code": "model_not_found"}, "not_found"),
     (401, {"code": "invalid_api_key"}, "authentication"),
     (402, {}, "billing"),
@@ -85,14 +87,17 @@ def test_a_body_of_no_shape_still_becomes_an_error(
 
 def test_an_error_of_another_shape_is_told_in_this_ones_words_with_the_original_inside() -> None:
     theirs = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
-    error = ErrorInfo(status=529, kind="overloaded", message="Overloaded", original=theirs)
+    error = ErrorInfo(
+        status=529, kind="overloaded", message="Overloaded", original=theirs, request_id="req_1"
+    )
     assert json.loads(SHAPE.encode_error(error)) == {
         "error": {
             "message": "Overloaded",
             "type": "server_error",
             "param": None,
             "code": None,
-            "original": theirs,
+            "metadata": {"upstream": theirs},
+            "request_id": "req_1",
         }
     }
 
