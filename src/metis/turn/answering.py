@@ -54,12 +54,13 @@ class Answer(msgspec.Struct, frozen=True):
 class Answerer:
     """Makes the client's side of one turn's answer. `upstream_headers` is set when a head has come."""
 
-    __slots__ = ("_engine", "_inbound", "_turn_id", "upstream_headers")
+    __slots__ = ("_crossed_type", "_engine", "_inbound", "_turn_id", "upstream_headers")
 
     def __init__(self, engine: Engine, inbound: Inbound, turn_id: str) -> None:
         self._engine = engine
         self._inbound = inbound
         self._turn_id = turn_id
+        self._crossed_type = b"application/json"
         self.upstream_headers: Headers | None = None
 
     def upstream_request_id(self, headers: Headers) -> str:
@@ -83,6 +84,7 @@ class Answerer:
                 return StreamRelay(shape, strip_usage=outbound.strip_usage)
             return WholeRelay(shape)
         target = self._engine.shapes[self._inbound.shape]
+        self._crossed_type = b"text/event-stream; charset=utf-8" if stream else b"application/json"
         if stream:
             whole = _content_type(headers).startswith(b"application/json") and not sent_stream
             return StreamCrossing(shape, target, outbound.context, whole=whole)
@@ -95,6 +97,7 @@ class Answerer:
         headers: Headers
         if crossed:
             headers = [pair for pair in upstream if pair[0].lower().startswith(_KEPT_ACROSS)]
+            headers.append((b"content-type", self._crossed_type))
         else:
             headers = [pair for pair in upstream if pair[0].lower() not in _NOT_RELAYED]
         return headers + self._own_headers(decision, notes)
@@ -138,7 +141,6 @@ class Answerer:
         if outbound.context is None:
             return Answer(status, headers, body), info
         target = shapes[self._inbound.shape]
-        headers.append((b"content-type", b"application/json"))
         return Answer(status, headers, target.encode_error(info)), info
 
     def _crossed(self, decision: RouteDecision | None) -> bool:
