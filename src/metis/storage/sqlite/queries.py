@@ -108,8 +108,11 @@ class SqliteLedgerQueries:
                 ]
             whole = Window(edges[0], edges[-1]) if edges else where.window
             clauses, values = conditions(where, "started_ts", whole)
+            # Left to itself SQLite walks the whole range by time to find the few open ones.
             open_calls: int = connection.execute(
-                f"SELECT count(*) FROM calls WHERE {all_of(clauses)} AND state = 'open'", values
+                f"SELECT count(*) FROM calls INDEXED BY calls_open WHERE {all_of(clauses)} "
+                "AND state = 'open'",
+                values,
             ).fetchone()[0]
         return SpendCells(cells, turns, open_calls)
 
