@@ -236,7 +236,7 @@ def _comparison_facts(comparison: Comparison | None) -> list[str]:
         width = max(map(len, amounts))
         label = "saved" if saving >= 0 else "spent more"
         share = f"  ({100 * abs(saving) / baseline:.1f} %)" if baseline else ""
-        names = (f"baseline {comparison.model}", "the same calls here", label)
+        names = (f"baseline: these tokens on {comparison.model}", "these calls as they were", label)
         indent = max(map(len, names))
         facts += [
             f"{name.ljust(indent)}  {amount.rjust(width)}{note}"

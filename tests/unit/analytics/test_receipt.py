@@ -76,9 +76,9 @@ openai/gpt-5.5-mini            1      1       0        0    100     10  $0.00000
 mine/qwen                      1      1       0        0    100     10       unknown
 total                                 6  82,000    5,000    440  1,680  $0.066421201
 
-baseline claude-opus-5  $0.890100000
-the same calls here     $0.066421201
-saved                   $0.823678799  (92.5 %)
+baseline: these tokens on claude-opus-5  $0.890100000
+these calls as they were                 $0.066421201
+saved                                    $0.823678799  (92.5 %)
 1 call not compared with claude-opus-5: embedded model, or usage or price unknown
 1 call with estimated usage ($0.0000012 of the total)
 1 call whose price is not known, so the total lacks it; set one under [[catalog.prices]] in metis.toml
