@@ -31,6 +31,10 @@ from metis.wire.openai_chat.reasoning import speak
 from metis.wire.tools import FlatTool
 
 _LISTS = {"openai_responses": "input"}
+# Said where a client never told what a call gave.
+NO_RESULT = "No result of this call was recorded."
+# Bookkeeping of Responses items, which no model ever sees.
+_BOOKKEEPING = frozenset({"id", "status"})
 Role = Literal["system", "developer", "user"]
 
 
@@ -47,6 +51,7 @@ class _Assistant:
 @dataclass(slots=True)
 class _Result:
     call_id: str
+    path: str
     message: Object
     media: list[Object]
 
@@ -63,7 +68,7 @@ def messages_out(request: Request, flat: tuple[FlatTool, ...], notes: Notes) -> 
     root = _LISTS.get(request.origin, "messages")
     for index, message in enumerate(request.messages):
         writer.add(message, f"{root}[{index}]")
-    out.extend(_in_order(writer.items))
+    out.extend(_in_order(writer.items, notes))
     return out
 
 
@@ -77,9 +82,7 @@ class _Writer:
         self._names = {(item.namespace, item.tool.name): item.name for item in flat}
 
     def add(self, message: Message, path: str) -> None:
-        for key, value in message.extras.items():
-            if says_something(value):
-                self._notes.lost(f"{path}.{key}", "has no place in a chat message")
+        self._note_extras(message.extras, path, "has no place in a chat message")
         rest: list[tuple[Part, str]] = []
         for index, part in enumerate(message.parts):
             if message.tools and isinstance(part, Opaque):
@@ -122,9 +125,13 @@ class _Writer:
     def _note_marks(self, part: Node, path: str) -> None:
         if part.cache is not None:
             self._notes.lost(f"{path}.cache_control", "cache marker")
-        for key, value in part.extras.items():
-            if says_something(value):
-                self._notes.lost(f"{path}.{key}", "has no place in a chat content part")
+        self._note_extras(part.extras, path, "has no place in a chat content part")
+
+    def _note_extras(self, extras: Object, path: str, why: str) -> None:
+        quiet: frozenset[str] = _BOOKKEEPING if self._origin == "openai_responses" else frozenset()
+        for key, value in extras.items():
+            if key not in quiet and says_something(value):
+                self._notes.lost(f"{path}.{key}", why)
 
     def _media(self, media: Media, path: str) -> Iterator[Object]:
         if media.text is not None or media.parts is not None:
@@ -200,10 +207,10 @@ class _Writer:
                 (texts if made.get("type") == "text" else media).append(made)
         if media:
             self._notes.mapped(path, "media of a tool result follow in a user message")
-            media.insert(0, {"type": "text", "text": f"Output of tool call {result.call_id}:"})
+            media.insert(0, _heading(result.call_id))
         content = _content(texts) if texts else "See the next message." if media else ""
         message: Object = {"role": "tool", "tool_call_id": result.call_id, "content": content}
-        self.items.append(_Result(result.call_id, message, media))
+        self.items.append(_Result(result.call_id, path, message, media))
 
 
 def _content(parts: list[Object]) -> str | list[Object]:
@@ -217,46 +224,81 @@ def _kind(part: Part) -> str:
     return part.kind if isinstance(part, Opaque | Media) else type(part).__name__.lower()
 
 
-def _in_order(items: list[_Assistant | _Result | Object]) -> Iterator[Object]:
-    """The messages, each call's result moved to right behind the assistant message that made it."""
+def _in_order(items: list[_Assistant | _Result | Object], notes: Notes) -> Iterator[Object]:
+    """The messages, each call's result moved to right behind the assistant message that made it.
+
+    The API refuses a call without a result and a result without a call: the first gets a result that
+    says so, the second is told as the user's text.
+    """
     waiting: dict[str, deque[int]] = defaultdict(deque)
     for position, item in enumerate(items):
         if isinstance(item, _Result):
             waiting[item.call_id].append(position)
     moved: set[int] = set()
+    called: set[str] = set()
     for position, item in enumerate(items):
         if isinstance(item, _Assistant):
             message = _assistant_message(item)
             if message is None:
                 continue
             yield message
-            found = sorted(_results_of(item, position, waiting))
+            found, silent = _results_of(item, position, waiting)
             moved.update(found)
-            yield from _result_messages([items[place] for place in found])
+            called.update(str(call["id"]) for call in item.calls)
+            results = [held for place in found if isinstance(held := items[place], _Result)]
+            yield from _result_messages([*results, *(_no_result(call, notes) for call in silent)])
         elif isinstance(item, _Result):
-            if position not in moved:
-                yield from _result_messages([item])
+            if position in moved:
+                continue
+            if item.call_id in called:
+                notes.lost(item.path, "a second result of one call")
+            else:
+                notes.mapped(item.path, "the result of an unknown call is sent as the user's text")
+                yield {"role": "user", "content": _told(item)}
         else:
             yield item
 
 
 def _results_of(
     assistant: _Assistant, position: int, waiting: dict[str, deque[int]]
-) -> Iterator[int]:
-    """The places of the first results after `position` that answer the assistant's calls."""
+) -> tuple[list[int], list[Object]]:
+    """(places of the first results after `position` that answer the calls, in their order; calls without one)."""
+    found: list[int] = []
+    silent: list[Object] = []
     for call in assistant.calls:
         places = waiting[str(call["id"])]
         while places and places[0] < position:
             places.popleft()
         if places:
-            yield places.popleft()
+            found.append(places.popleft())
+        else:
+            silent.append(call)
+    return sorted(found), silent
 
 
-def _result_messages(results: list[_Assistant | _Result | Object]) -> Iterator[Object]:
-    found = [result for result in results if isinstance(result, _Result)]
-    for result in found:
+def _no_result(call: Object, notes: Notes) -> _Result:
+    call_id = str(call["id"])
+    notes.edited("messages", "a call without a result gets one that says so")
+    message: Object = {"role": "tool", "tool_call_id": call_id, "content": NO_RESULT}
+    return _Result(call_id, "", message, [])
+
+
+def _told(result: _Result) -> list[Object]:
+    content: str | list[Object] = result.message["content"]
+    said: list[Object] = (
+        [{"type": "text", "text": content}] if isinstance(content, str) else content
+    )
+    return [_heading(result.call_id), *said, *result.media[1:]]
+
+
+def _heading(call_id: str) -> Object:
+    return {"type": "text", "text": f"Output of tool call {call_id}:"}
+
+
+def _result_messages(results: list[_Result]) -> Iterator[Object]:
+    for result in results:
         yield result.message
-    media = [part for result in found for part in result.media]
+    media = [part for result in results for part in result.media]
     if media:
         yield {"role": "user", "content": media}
 

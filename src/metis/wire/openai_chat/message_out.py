@@ -16,6 +16,8 @@ from metis.wire.openai_chat.functions import free_text, plain_call
 from metis.wire.openai_chat.notes import Notes
 from metis.wire.openai_chat.reasoning import speak
 
+CARRIED = "the proof of private reasoning rides in reasoning_details"
+
 
 def foreign_message(parts: Sequence[Part], context: ReplyContext, notes: Notes) -> Object:
     """The message object; what it cannot say is noted with its place in the answer's content."""
@@ -34,6 +36,8 @@ def foreign_message(parts: Sequence[Part], context: ReplyContext, notes: Notes) 
                 refusals.append(part.text)
             case Thinking():
                 thinking.append(part)
+                if part.signature is not None:
+                    notes.carried(path, CARRIED)
             case ToolCall():
                 calls.append(call_out(part, context))
             case Opaque(kind=kind):

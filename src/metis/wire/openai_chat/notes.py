@@ -24,6 +24,9 @@ class Notes:
     def mapped(self, path: str, why: str) -> None:
         self._add(Note("mapped", path, why))
 
+    def edited(self, path: str, why: str) -> None:
+        self._add(Note("edited", path, why))
+
     def carried(self, path: str, why: str) -> None:
         self._add(Note("carried", path, why))
 

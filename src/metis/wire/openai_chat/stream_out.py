@@ -8,6 +8,7 @@ usage, when asked for, comes in a chunk without choices before `[DONE]`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -35,7 +36,7 @@ from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.errors import encode_stream_error
 from metis.wire.openai_chat.fields import Object, dump
 from metis.wire.openai_chat.finish import finish_of
-from metis.wire.openai_chat.message_out import call_out, is_free_text
+from metis.wire.openai_chat.message_out import CARRIED, call_out, is_free_text
 from metis.wire.openai_chat.notes import says_something
 from metis.wire.openai_chat.parts import SHAPE
 from metis.wire.openai_chat.reasoning import (
@@ -270,7 +271,10 @@ class ChatStreamEncoder:
             details = [proof_detail(part, block.number)]
         else:
             details = details_of(part, block.number)
-        return late + self._delta({"reasoning_details": details}) if details else late
+        if not details:
+            return late
+        self._note("carried", f"content[{block.number}]", CARRIED)
+        return late + self._delta({"reasoning_details": details})
 
     def _close_call(self, block: _Block, part: ToolCall) -> bytes:
         """Arguments that never came as deltas; a function called without any gets an empty object."""
@@ -313,5 +317,9 @@ class ChatStreamEncoder:
         return out + DONE
 
     def _lost(self, path: str, why: str) -> None:
+        self._note("lost", path, why)
+
+    def _note(self, verb: Literal["lost", "carried"], path: str, why: str) -> None:
+        """One note for each kind of thing, with its first place."""
         if not any(note.why == why for note in self.notes):
-            self.notes.append(Note("lost", path, why))
+            self.notes.append(Note(verb, path, why))
