@@ -20,6 +20,7 @@ from metis.bootstrap.services import BoardTotals
 from metis.bootstrap.supervisor import ChildEnd
 from metis.config import Config
 from metis.gateway.admin.sessions import AdminSessions
+from metis.gateway.settings import GatewaySettings
 from metis.storage.backend import Storage
 from metis.storage.board import Board
 from metis.storage.data_dir import DataDir
@@ -83,10 +84,12 @@ async def _serve(plan: ControlPlan, sock: socket.socket, end: ChildEnd) -> None:
         metrics=metrics,
         generations=plan.board,
         bound_host=settings.admin_host,
+        allowed_hosts=settings.admin_allowed_hosts,
         baseline=plan.baseline,
         not_ready=lambda: () if workers_alive(plan.board) else ("no worker is alive",),
     )
-    server = AdminServer(build_app(deps, plan.sessions), sock)
+    cert, key = admin_tls(settings)
+    server = AdminServer(build_app(deps, plan.sessions), sock, tls_cert=cert, tls_key=key)
     serving = asyncio.ensure_future(server.serve())
     end.say_ready()
     await stop.wait()
@@ -95,6 +98,13 @@ async def _serve(plan: ControlPlan, sock: socket.socket, end: ChildEnd) -> None:
     await serving
     stop_recorder.set()
     await asyncio.to_thread(recording.join, _DRAIN_S)
+
+
+def admin_tls(settings: GatewaySettings) -> tuple[str | None, str | None]:
+    """The admin plane speaks TLS where others than this machine can reach it and a certificate is there."""
+    if settings.admin_host in ("127.0.0.1", "localhost", "::1"):
+        return None, None
+    return settings.tls_cert, settings.tls_key
 
 
 def workers_alive(board: Board) -> int:

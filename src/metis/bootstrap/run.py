@@ -15,9 +15,10 @@ import msgspec
 
 from metis.accounts.keys import KeySpec
 from metis.accounts.ports import AccountStore
-from metis.bootstrap.control import ControlPlan, run_control
+from metis.bootstrap.control import ControlPlan, admin_tls, run_control
 from metis.bootstrap.embedded_child import EmbeddedPlan, SharedPage, run_embedded
 from metis.bootstrap.engine import build_models, build_providers
+from metis.bootstrap.scripts import build_scripted
 from metis.bootstrap.supervisor import Child, ChildEnd, Supervisor, listen
 from metis.bootstrap.worker import WorkerPlan, run_worker, server_tls
 from metis.catalog.pricing import load_prices
@@ -65,6 +66,7 @@ class _Start:
         self._sockets = listen(settings.host, settings.port, settings.workers)
         self._admin_socket = listen(settings.admin_host, settings.admin_port, 1)[0]
         server_tls(settings)  # a certificate that cannot be used is found before anything is forked
+        build_scripted(config)  # nor a script
         self._page = SharedPage()
         self._providers = build_providers(config, os.environ)
         self._embedded = any(provider.kind.name == "local" for provider in self._providers.values())
@@ -184,7 +186,8 @@ class _Start:
         settings = self._config.gateway
         scheme = "https" if settings.tls_cert else "http"
         url = f"{scheme}://{_address(self._sockets[0])}"
-        admin_url = f"http://{_address(self._admin_socket)}"
+        admin_scheme = "https" if admin_tls(settings)[0] else "http"
+        admin_url = f"{admin_scheme}://{_address(self._admin_socket)}"
         return Ready(
             url=url,
             admin_url=admin_url,

@@ -15,6 +15,7 @@ import uvloop
 
 from metis.accounts.ports import AccountStore
 from metis.bootstrap.engine import build_engine
+from metis.bootstrap.scripts import build_scripted
 from metis.bootstrap.services import KeySource
 from metis.bootstrap.supervisor import ChildEnd
 from metis.catalog.pricing import Prices
@@ -32,6 +33,7 @@ from metis.trace.spool import SpoolWriter
 from metis.turn.engine import Engine
 from metis.upstream.dialing import build_dialer
 from metis.upstream.pool import UpstreamPool
+from metis.upstream.switchboard import Switchboard
 
 log = structlog.get_logger("metis.worker")
 
@@ -111,10 +113,12 @@ class EngineSource:
         return self._engine
 
 
-def build_upstream(config: Config) -> UpstreamPool:
-    """The way out, by the configuration's trust and proxy. Raises ConfigError."""
+def build_upstream(config: Config) -> UpstreamPool | Switchboard:
+    """The way out, by the configuration's trust, proxy and scripts. Raises ConfigError."""
     settings = config.upstream
-    return UpstreamPool(settings, build_dialer(settings.ca_file, settings.proxy, os.environ))
+    pool = UpstreamPool(settings, build_dialer(settings.ca_file, settings.proxy, os.environ))
+    scripted = build_scripted(config)
+    return Switchboard(pool, scripted) if scripted else pool
 
 
 def server_tls(settings: GatewaySettings) -> ssl.SSLContext | None:

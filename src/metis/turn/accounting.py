@@ -129,7 +129,8 @@ class TurnLedger:
             priced = self._engine.pricing.cost(
                 call.price_provider, call.model, usage, call.started_s
             )
-            cost, unknown, unpriced = priced.nano_usd, not priced.known, priced.unpriced
+            cost, unpriced = priced.nano_usd, priced.unpriced
+            unknown = not priced.known or bool(unpriced)
         now_ns = self._engine.clock.monotonic_ns()
         first = call.first_byte_ns
         return LlmCallCompleted(

@@ -27,7 +27,9 @@ _TAIL: Final = 64  # entries looked at from the end: what came after the last an
 def read_features(fields: Fields, request_bytes: int, *, retry: bool) -> TurnFeatures:
     """Features of a request body; nonsense in it counts as nothing."""
     messages = message_slices(fields)
-    counts: dict[str, int] = dict.fromkeys(("results", "errors", "images", "documents", "characters"), 0)
+    counts: dict[str, int] = dict.fromkeys(
+        ("results", "errors", "images", "documents", "characters"), 0
+    )
     for raw in reversed(messages[-_TAIL:]):
         entry = _decode(raw)
         if not isinstance(entry, dict) or _is_own(entry):  # pyright: ignore[reportUnknownArgumentType] -- JSON

@@ -34,8 +34,8 @@ class LlmCallCompleted(Event, frozen=True, kw_only=True, tag="llm.call_completed
     `outcome`: ok (a 2xx answer, whole), error (anything else the upstream or network did), aborted
     (the client hung up, or the gateway cancelled), interrupted (the gateway died: written by the
     recorder). `http_status` is 0 when no head came. Durations are milliseconds from the call's
-    start; `first_byte_ms` is -1 when no body byte came. `cost_nano_usd` is 0 and `price_unknown` True when no
-    price is known; `unpriced` names parts of the usage the price table lacks.
+    start; `first_byte_ms` is -1 when no body byte came. `price_unknown`: no price is known
+    (`cost_nano_usd` is 0), or none for the parts that `unpriced` names (the cost lacks them).
     """
 
     role: CallRole
