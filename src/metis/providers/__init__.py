@@ -9,6 +9,7 @@ from metis.providers.local import LOCAL
 from metis.providers.openai import OPENAI, OPENAI_COMPATIBLE
 from metis.providers.openrouter import OPENROUTER
 from metis.providers.provider import ProviderKind
+from metis.providers.scripted import SCRIPTED
 
 PROVIDERS: Final[tuple[ProviderKind, ...]] = (
     ANTHROPIC,
@@ -16,6 +17,7 @@ PROVIDERS: Final[tuple[ProviderKind, ...]] = (
     OPENROUTER,
     OPENAI_COMPATIBLE,
     LOCAL,
+    SCRIPTED,
 )
 
 
