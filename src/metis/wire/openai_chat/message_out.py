@@ -13,10 +13,55 @@ from metis.wire.codec import ReplyContext
 from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.fields import Object
 from metis.wire.openai_chat.functions import free_text, plain_call
-from metis.wire.openai_chat.notes import Notes
+from metis.wire.openai_chat.notes import Notes, says_something
 from metis.wire.openai_chat.reasoning import speak
 
 CARRIED = "the proof of private reasoning rides in reasoning_details"
+
+
+# What a Responses answer repeats of its request, or says of itself as an object: nothing is lost with it.
+_ECHOED = frozenset(
+    {
+        "object",
+        "status",
+        "background",
+        "billing",
+        "completed_at",
+        "error",
+        "frequency_penalty",
+        "incomplete_details",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tool_usage",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
+)
+
+
+def lost_fields(origin: str, extras: Object) -> list[str]:
+    """The names of an answer's own fields that a chat answer has no place for."""
+    echoed: frozenset[str] = _ECHOED if origin == "openai_responses" else frozenset()
+    return [key for key, value in extras.items() if key not in echoed and says_something(value)]
 
 
 def foreign_message(parts: Sequence[Part], context: ReplyContext, notes: Notes) -> Object:

@@ -18,8 +18,8 @@ from metis.wire.openai_chat.assistant import decode_assistant, own_assistant
 from metis.wire.openai_chat.fields import Fields, Object, dump, kind_of, load_object
 from metis.wire.openai_chat.finish import finish_of, stop_of
 from metis.wire.openai_chat.functions import made_call_id
-from metis.wire.openai_chat.message_out import foreign_message
-from metis.wire.openai_chat.notes import Notes, says_something
+from metis.wire.openai_chat.message_out import foreign_message, lost_fields
+from metis.wire.openai_chat.notes import Notes
 from metis.wire.openai_chat.parts import SHAPE
 from metis.wire.openai_chat.usage import usage_object, usage_of
 
@@ -178,9 +178,8 @@ def _foreign_body(response: Response, context: ReplyContext, notes: Notes) -> Ob
     finish = finish_of(
         response.stop, called_tools=_calls(response.parts), refused=_refuses(response.parts)
     )
-    for key, value in response.extras.items():
-        if says_something(value):
-            notes.lost(key, "has no place in a chat answer")
+    for key in lost_fields(response.origin, response.extras):
+        notes.lost(key, "has no place in a chat answer")
     if response.stop_sequence is not None:
         notes.lost("stop_sequence", "chat answers do not name it")
     body: Object = {
@@ -190,6 +189,9 @@ def _foreign_body(response: Response, context: ReplyContext, notes: Notes) -> Ob
         "model": context.model or response.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
     }
+    tier = response.service_tier or response.extras.get("service_tier")
+    if response.origin == "openai_responses" and isinstance(tier, str):
+        body["service_tier"] = tier  # the two have the same words for it
     usage = _usage(response)
     if usage is not None:
         body["usage"] = usage

@@ -36,8 +36,7 @@ from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.errors import encode_stream_error
 from metis.wire.openai_chat.fields import Object, dump
 from metis.wire.openai_chat.finish import finish_of
-from metis.wire.openai_chat.message_out import CARRIED, call_out, is_free_text
-from metis.wire.openai_chat.notes import says_something
+from metis.wire.openai_chat.message_out import CARRIED, call_out, is_free_text, lost_fields
 from metis.wire.openai_chat.parts import SHAPE
 from metis.wire.openai_chat.reasoning import (
     ANTHROPIC,
@@ -49,6 +48,7 @@ from metis.wire.openai_chat.reasoning import (
 from metis.wire.openai_chat.usage import usage_object
 
 KEEPALIVE = b": keepalive\n\n"
+_NO_PLACE = "has no place in a chat answer"
 DONE = b"data: [DONE]\n\n"
 CHUNK_OBJECT = "chat.completion.chunk"
 
@@ -296,9 +296,8 @@ class ChatStreamEncoder:
         if event.stop_sequence is not None:
             self._lost("stop_sequence", "chat answers do not name it")
         if self._origin != SHAPE:
-            for key, value in event.extras.items():
-                if says_something(value):
-                    self._lost(key, "has no place in a chat answer")
+            for key in lost_fields(self._origin, event.extras):
+                self._lost(key, _NO_PLACE)
         reason = finish_of(event.stop, called_tools=self._calls > 0, refused=self._refused)
         return closing + self._delta({}, reason)
 
@@ -320,6 +319,6 @@ class ChatStreamEncoder:
         self._note("lost", path, why)
 
     def _note(self, verb: Literal["lost", "carried"], path: str, why: str) -> None:
-        """One note for each kind of thing, with its first place."""
-        if not any(note.why == why for note in self.notes):
-            self.notes.append(Note(verb, path, why))
+        note = Note(verb, path, why)
+        if note not in self.notes:
+            self.notes.append(note)

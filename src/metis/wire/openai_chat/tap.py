@@ -37,6 +37,7 @@ _BACKSLASH = ord("\\")
 # An opening that no event has, until one is learnt; learning is for streams whose chunks look alike.
 _NOTHING_YET = b"\0"
 _LESSONS = 16
+_PADDED_END = b'"}\n\n'
 _PADDING = (
     b'"obfuscation":"'  # OpenAI's padding against traffic analysis: other letters in each chunk
 )
@@ -83,18 +84,8 @@ class ChatTap:
     def feed(self, data: bytes) -> bytes:
         if self._tail:
             return self._slow(data)
-        if data.startswith(self._opening):
-            start = len(self._opening)
-            end = data.find(b'"', start)
-            if end > 0 and data.startswith(self._closing, end) and data[end - 1] != _BACKSLASH:
-                rest = end + len(self._closing)
-                if rest == len(data) or (
-                    self._padded
-                    and data.find(b'"', rest) == len(data) - 4
-                    and data.endswith(b'"}\n\n')
-                ):
-                    self.facts.output_characters += end - start
-                    return data
+        if data.startswith(self._opening) and self._is_familiar(data):
+            return data
         if data.endswith(b"\n\n") and not self._naming and _is_plain(data):
             self._count(data)
             if self._lessons:
@@ -102,14 +93,36 @@ class ChatTap:
             return data
         return self._slow(data)
 
+    def _is_familiar(self, data: bytes) -> bool:
+        """Whether the bytes are whole events of the learnt form and nothing else; counts their text if so."""
+        opening, closing = self._opening, self._closing
+        position = said = 0
+        while data.startswith(opening, position):
+            start = position + len(opening)
+            end = data.find(b'"', start)
+            if end < 0 or not data.startswith(closing, end) or data[end - 1] == _BACKSLASH:
+                return False
+            said += end - start
+            position = end + len(closing)
+            if self._padded:
+                position = data.find(b'"', position)
+                if position < 0 or not data.startswith(_PADDED_END, position):
+                    return False
+                position += len(_PADDED_END)
+            if position == len(data):
+                self.facts.output_characters += said
+                return True
+        return False
+
     def _learn(self, data: bytes) -> None:
-        """Remember what stands around the text of a lone plain event: the next one differs only in that."""
+        """Remember what stands around the text of the first event: the next ones may differ only in that."""
         self._lessons -= 1
-        at = data.find(_SPOKEN[0])
-        end = data.find(b'"', at + len(_SPOKEN[0]))
-        if at < 0 or end < 0 or data[end - 1] == _BACKSLASH or data.find(b"\n\n") != len(data) - 2:
+        event = data[: data.find(b"\n\n") + 2]
+        start = event.find(_SPOKEN[0]) + len(_SPOKEN[0])
+        end = event.find(b'"', start)
+        if start < len(_SPOKEN[0]) or end < 0 or event[end - 1] == _BACKSLASH:
             return
-        self._opening, self._closing = data[: at + len(_SPOKEN[0])], data[end:]
+        self._opening, self._closing = event[:start], event[end:]
         padding = self._closing.find(_PADDING)
         self._padded = padding >= 0
         if self._padded:

@@ -173,7 +173,7 @@ def test_the_streamed_answer_adds_up_to_the_whole_one() -> None:
         (1, "toolu_2", "{}"),
         (2, "toolu_3", "*** Begin"),
     ]
-    assert [note.verb for note in notes] == ["carried"]
+    assert [note.path for note in notes] == ["content[0]", "content[1]"]
 
 
 @pytest.mark.parametrize(
@@ -266,6 +266,20 @@ def test_a_failure_ends_the_stream_without_done() -> None:
     encoder.feed(START)
     assert encoder.feed(StreamFailure(error)) == OPENAI_CHAT.encode_stream_error(error)
     assert encoder.feed(TextDelta(0, "late")) + encoder.feed(End()) == b""
+
+
+def test_what_a_responses_answer_says_of_its_request_is_no_loss() -> None:
+    answer = Response(
+        origin="openai_responses",
+        response_id="resp_1",
+        model="m",
+        parts=(),
+        stop="end_turn",
+        extras={"temperature": 1, "tools": [1], "service_tier": "flex", "conversation": {"id": 1}},
+    )
+    made = OPENAI_CHAT.encode_response(answer, CONTEXT)
+    assert json.loads(made.body)["service_tier"] == "flex"
+    assert [note.path for note in made.notes] == ["conversation"]
 
 
 def test_heartbeats_are_comments() -> None:
