@@ -6,17 +6,22 @@ be imported in a worker. Source of the semantics: that package's types.py.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from decimal import ROUND_HALF_EVEN, Decimal
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
-from metis.catalog.corrections import CORRECTIONS, add_claude_long_writes, correct
+from metis.catalog.corrections import (
+    CORRECTIONS,
+    add_claude_long_writes,
+    correct,
+    price_free_variants,
+)
 from metis.catalog.price_data import (
     DATA_FILE,
     FORMAT,
@@ -36,11 +41,17 @@ _FINEST: Final = Decimal("1e-12")
 
 
 def installed_version() -> str | None:
-    """The version of genai-prices in this environment, without importing it; None when there is none."""
-    try:
-        return metadata.version(PACKAGE)
-    except metadata.PackageNotFoundError:
+    """The version of genai-prices in this environment, without importing it; None when there is none.
+
+    Read from the name of the folder that installers leave beside a package: importlib.metadata would
+    cost every worker 30 ms of imports for it.
+    """
+    spec = importlib.util.find_spec("genai_prices")
+    if spec is None or spec.origin is None:
         return None
+    folders = Path(spec.origin).parent.parent.glob("genai_prices-*.dist-info")
+    versions = sorted(path.name.removesuffix(".dist-info").partition("-")[2] for path in folders)
+    return versions[-1] if versions else None
 
 
 def compile_prices() -> tuple[bytes, tuple[str, ...]]:
@@ -56,6 +67,7 @@ def compile_prices() -> tuple[bytes, tuple[str, ...]]:
         for model in entry.models:
             for period in (*model.periods, *(variant.period for variant in model.variants)):
                 add_claude_long_writes(model.model_id, period.prices)
+                price_free_variants(model.model_id, period.prices)
     stamp = Stamp(FORMAT, installed_version() or "")
     names = [
         (provider.id, _rule(provider.provider_match))

@@ -50,6 +50,20 @@ CORRECTIONS: Final = (
         source="https://docs.anthropic.com/en/docs/about-claude/pricing#long-context-pricing",
     ),
     Correction(
+        provider="openrouter",
+        model_id="anthropic/claude-sonnet-4",
+        expected={"input_mtok": "3", "output_mtok": "15"},
+        prices={
+            "input_mtok": ("3", [(200_000, "6")]),
+            "output_mtok": ("15", [(200_000, "22.5")]),
+            "cache_read_mtok": ("0.3", [(200_000, "0.6")]),
+            "cache_write_mtok": ("3.75", [(200_000, "7.5")]),
+            "cache_write_1h_mtok": ("6", [(200_000, "12")]),
+        },
+        why="the long-context prices are missing",
+        source="https://openrouter.ai/api/v1/models (pricing.overrides of anthropic/claude-sonnet-4)",
+    ),
+    Correction(
         provider="openai",
         model_id="o3",
         expected={"input_mtok": "10", "cache_read_mtok": "0.5"},
@@ -75,6 +89,14 @@ CORRECTIONS: Final = (
     ),
     Correction(
         provider="openai",
+        model_id="moderation",
+        expected={"input_mtok": None, "output_mtok": None},
+        prices={"input_mtok": "0", "output_mtok": "0"},
+        why="moderation is free, which the package says with no price at all",
+        source="https://developers.openai.com/api/docs/guides/moderation",
+    ),
+    Correction(
+        provider="openai",
         model_id="gpt-6.1-terra",
         expected={"input_mtok": ("1", [(272_000, "2")]), "cache_write_1h_mtok": None},
         prices={"cache_write_1h_mtok": ("2.5", [(272_000, "5")])},
@@ -97,6 +119,15 @@ def correct(correction: Correction, periods: list[Period]) -> bool:
         else:
             prices[key] = value
     return True
+
+
+def price_free_variants(model_id: str, prices: dict[str, Amount]) -> None:
+    """Put zeros where the list has nothing for a free variant, lest it be taken for unknown.
+
+    Source: https://openrouter.ai/docs/guides/routing/model-variants/free
+    """
+    if model_id.endswith(":free") and not prices:
+        prices.update(input_mtok="0", output_mtok="0")
 
 
 def add_claude_long_writes(model_id: str, prices: dict[str, Amount]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import date
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -68,7 +68,7 @@ class _File(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1)
 def _file() -> _File:
-    data = resources.files("metis.catalog").joinpath("data", "models.json").read_bytes()
+    data = Path(__file__).with_name("data").joinpath("models.json").read_bytes()
     return msgspec.json.decode(data, type=_File)
 
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -183,7 +182,7 @@ def day_start(day: str) -> int:
 
 def shipped_data() -> bytes:
     """The data file that came with Metis."""
-    return resources.files("metis.catalog").joinpath("data", DATA_FILE).read_bytes()
+    return Path(__file__).with_name("data").joinpath(DATA_FILE).read_bytes()
 
 
 def read_file(path: Path) -> PriceData | None:

@@ -268,8 +268,9 @@ def _rates(prices: Mapping[str, Decimal], scale: int) -> Rates:
         return int(prices.get(key, Decimal(0)) * (_NANO_USD // PER_THOUSAND) * scale)
 
     fresh = per_token("input_mtok")
-    write = per_token("cache_write_mtok")
-    short = per_token("cache_write_5m_mtok") or write
+    short = per_token("cache_write_5m_mtok")
+    if short is None:
+        short = per_token("cache_write_mtok")
     if short is None:
         short = fresh
     long = per_token("cache_write_1h_mtok")
