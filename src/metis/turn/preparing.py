@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from metis.catalog.models import AUTO_NAMES
+from metis.catalog.names import AUTO_NAMES
 from metis.errors import BadRequest, Forbidden, NotFound
 from metis.facts.decision import RouteDecision
 from metis.providers.provider import Provider
