@@ -24,7 +24,7 @@ from metis.ir.content import (
 )
 from metis.ir.request import Message, Request
 from metis.wire.openai_chat.fields import Object
-from metis.wire.openai_chat.functions import plain_call
+from metis.wire.openai_chat.functions import call_of_function
 from metis.wire.openai_chat.notes import Notes, says_something
 from metis.wire.openai_chat.parts import SHAPE, plain_part
 from metis.wire.openai_chat.reasoning import speak
@@ -176,7 +176,7 @@ class _Writer:
             match part:
                 case ToolCall():
                     self._note_marks(part, path)
-                    last.calls.append(plain_call(part, self._name(part)))
+                    last.calls.append(call_of_function(part, self._name(part)))
                 case Thinking() if part.origin == SHAPE:
                     last.thinking.append(part)
                 case Thinking():

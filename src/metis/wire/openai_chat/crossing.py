@@ -12,7 +12,12 @@ from metis.wire.codec import Encoded
 from metis.wire.effective_tools import effective_tools
 from metis.wire.openai_chat.conversation import messages_out
 from metis.wire.openai_chat.fields import Object, dump
-from metis.wire.openai_chat.functions import NO_PARAMETERS, plain_choice, plain_tool
+from metis.wire.openai_chat.functions import (
+    NO_PARAMETERS,
+    plain_choice,
+    plain_tool,
+    text_as_function,
+)
 from metis.wire.openai_chat.notes import Notes, says_something
 from metis.wire.openai_chat.output_format import plain_output_format
 from metis.wire.tools import FlatTool, flatten_tools
@@ -73,7 +78,7 @@ def _tools(flat: tuple[FlatTool, ...], notes: Notes) -> list[Object]:
     for index, item in enumerate(flat):
         path = f"tools[{index}]"
         tool = item.tool
-        made = plain_tool(tool, item.name)
+        made = plain_tool(text_as_function(tool) if tool.kind == "custom" else tool, item.name)
         if made is None or tool.kind == "server":
             kind = (tool.raw or {}).get("type", tool.name)
             notes.lost(path, f"server tool {kind} has no counterpart here")
@@ -91,6 +96,8 @@ def _tools(flat: tuple[FlatTool, ...], notes: Notes) -> list[Object]:
 def _note_tool(tool: Tool, item: FlatTool, path: str, notes: Notes) -> None:
     if item.namespace and item.name != tool.name:
         notes.mapped(path, f"{item.namespace}.{tool.name} is called {item.name}")
+    if tool.kind == "custom":
+        notes.mapped(path, "a free-text tool is a function with one string property, input")
     if tool.cache is not None:
         notes.lost(f"{path}.cache_control", "cache marker")
     for key, value in tool.extras.items():
@@ -126,8 +133,7 @@ def _tool_choice(out: Object, request: Request, flat: tuple[FlatTool, ...], note
         notes.mapped("tool_choice", f"{choice.name} is not among the tools; any may be called")
         out["tool_choice"] = "required"
         return
-    kind = "custom" if chosen.tool.kind == "custom" else "function"
-    out["tool_choice"] = plain_choice(ToolChoice(kind="tool", name=chosen.name, tool_kind=kind))
+    out["tool_choice"] = plain_choice(ToolChoice(kind="tool", name=chosen.name))
 
 
 def _stop(out: Object, request: Request, notes: Notes) -> None:

@@ -18,6 +18,12 @@ from metis.wire.openai_chat.parts import SHAPE, put_cache, take_cache
 
 LEGACY_CALL: Final = "call_legacy_function_"
 NO_PARAMETERS: Final[Object] = {"type": "object", "properties": {}}
+# The arguments a free-text tool's one text travels in, the same in all shapes without such tools.
+TEXT_SCHEMA: Final[Object] = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
 
 
 def decode_tool(value: object, where: str) -> Tool:
@@ -141,6 +147,28 @@ def plain_tool(tool: Tool, name: str) -> Object | None:
             return dict(tool.raw) if tool.shape == SHAPE and tool.raw is not None else None
         case "namespace":
             return None
+
+
+def text_as_function(tool: Tool) -> Tool:
+    """A free-text tool as a function of one string, its grammar part of the description.
+
+    OpenAI's own endpoint knows free-text tools, compatible servers refuse them; and a client that
+    has such tools (Codex) speaks to OpenAI in its own shape, so what is crossed goes to the others.
+    """
+    description = tool.description or ""
+    grammar = (tool.format or {}).get("definition")
+    if isinstance(grammar, str):
+        syntax = (tool.format or {}).get("syntax", "this")
+        rule = f"The property `input` must be text that follows this {syntax} grammar:\n{grammar}"
+        description = f"{description}\n\n{rule}".strip()
+    return Tool(
+        kind="function",
+        name=tool.name,
+        description=description or None,
+        input_schema=TEXT_SCHEMA,
+        cache=tool.cache,
+        extras=tool.extras,
+    )
 
 
 def own_tool(tool: Tool) -> Object:
@@ -285,6 +313,14 @@ def plain_call(call: ToolCall, name: str) -> Object:
         return {"id": call.call_id, "type": "custom", "custom": custom}
     function = {"name": name, "arguments": call.arguments}
     return {"id": call.call_id, "type": "function", "function": function}
+
+
+def call_of_function(call: ToolCall, name: str) -> Object:
+    """A call of a past turn as a function's, a free-text tool's too (`text_as_function`)."""
+    if call.kind == "custom":
+        wrapped = dump_text({"input": call.arguments})
+        return plain_call(ToolCall(call_id=call.call_id, name=name, arguments=wrapped), name)
+    return plain_call(call, name)
 
 
 def decode_legacy_call(value: Object, number: int) -> ToolCall:

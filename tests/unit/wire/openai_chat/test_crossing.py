@@ -326,7 +326,11 @@ def test_tools_of_every_kind() -> None:
         ),
     )
     body, notes = crossed(
-        assistant(call("1", "f", namespace="ns"), call("2", "gone", namespace="old")),
+        assistant(
+            call("1", "f", namespace="ns"),
+            call("2", "gone", namespace="old"),
+            ToolCall(call_id="3", name="patch", arguments='say "hi"', kind="custom"),
+        ),
         tools=tools,
         tool_choice=ToolChoice(kind="tool", name="patch", tool_kind="custom"),
         parallel_tool_calls=False,
@@ -345,21 +349,35 @@ def test_tools_of_every_kind() -> None:
             },
         },
         {
-            "type": "custom",
-            "custom": {
+            "type": "function",
+            "function": {
                 "name": "patch",
-                "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "s"}},
+                "description": "The property `input` must be text that follows this lark grammar:\ns",
+                "parameters": {
+                    "type": "object",
+                    "properties": {"input": {"type": "string"}},
+                    "required": ["input"],
+                },
             },
         },
         {"type": "function", "function": {"name": "ns__f", "parameters": empty}},
         {"type": "function", "function": {"name": "g", "parameters": empty}},
     ]
-    assert body["tool_choice"] == {"type": "custom", "custom": {"name": "patch"}}
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "patch"}}
     assert body["parallel_tool_calls"] is False
-    assert body["messages"][0]["tool_calls"] == [said("1", "ns__f"), said("2", "old__gone")]
+    assert body["messages"][0]["tool_calls"] == [
+        said("1", "ns__f"),
+        said("2", "old__gone"),
+        {
+            "id": "3",
+            "type": "function",
+            "function": {"name": "patch", "arguments": '{"input":"say \\"hi\\""}'},
+        },
+    ]
     assert [(note.verb, note.path) for note in notes] == [
         ("edited", "messages"),
         ("lost", "tools[1].cache_control"),
+        ("mapped", "tools[2]"),
         ("lost", "tools[3]"),
         ("mapped", "tools[4]"),
     ]
