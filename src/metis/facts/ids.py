@@ -18,24 +18,26 @@ def _base32(value: int, length: int) -> str:
 
 
 class IdFactory:
-    """Mint ids like `turn_01k3q…`: 48 bits of milliseconds, 80 bits of process-unique randomness (as ULID).
+    """Mint ids like `turn_01k3q…`: 48 bits of milliseconds, 50 random bits of the factory, a counter.
 
-    The random part is drawn once per factory and then counted up, which keeps ids ordered within a
-    millisecond and costs no system call per id. A factory belongs to one process: fork makes a new one.
+    Ids of one factory are ordered by time and, within a millisecond, by the counter; the random part,
+    drawn once, keeps factories apart without a system call per id. A factory belongs to one process:
+    a fork makes a new one.
     """
 
-    __slots__ = ("_clock", "_counter", "_last_ms", "_time_part")
+    __slots__ = ("_clock", "_counter", "_head", "_last_ms", "_own")
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._counter = int.from_bytes(os.urandom(10), "big") >> 1
+        self._own = _base32(int.from_bytes(os.urandom(8), "big"), 10)
+        self._counter = 0
         self._last_ms = -1
-        self._time_part = ""
+        self._head = ""
 
     def new(self, prefix: str) -> str:
         now_ms = int(self._clock() * 1000)
         if now_ms != self._last_ms:
             self._last_ms = now_ms
-            self._time_part = _base32(now_ms, 10)
+            self._head = _base32(now_ms, 10)
         self._counter += 1
-        return f"{prefix}_{self._time_part}{_base32(self._counter, 16)}"
+        return f"{prefix}_{self._head}{self._counter:08x}{self._own}"

@@ -185,7 +185,10 @@ class TurnLedger:
         return None, UsageSource.UNKNOWN
 
     def turn_completed(
-        self, ending: Ending, fields: Fields, fidelity: tuple[FidelityNote, ...]
+        self,
+        ending: Ending,
+        content: tuple[Fields, list[msgspec.Raw]],
+        fidelity: tuple[FidelityNote, ...],
     ) -> TurnCompleted:
         inbound, call = self._inbound, ending.call
         retry = inbound.named.get(b"x-stainless-retry-count", b"0") != b"0"
@@ -206,7 +209,7 @@ class TurnLedger:
             session_source=self.session.source,
             stream=self._stream,
             response_id=ending.response_id,
-            features=read_features(fields, len(inbound.body), retry=retry),
+            features=read_features(*content, len(inbound.body), retry=retry),
             fidelity=fidelity,
             overhead_us=(call.started_ns - inbound.received_ns) // 1000 if call else 0,
             duration_ms=(now_ns - inbound.received_ns) / 1e6,

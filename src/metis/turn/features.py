@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from metis.trace.events.turn import TurnFeatures
-from metis.turn.sessions import message_slices
 from metis.wire.splice import Fields
 
 _RESULT_TYPES: Final = frozenset(
@@ -24,11 +23,12 @@ _DOCUMENTS: Final = frozenset({"document", "file", "input_file"})
 _TAIL: Final = 64  # entries looked at from the end: what came after the last answer is never more
 
 
-def read_features(fields: Fields, request_bytes: int, *, retry: bool) -> TurnFeatures:
-    """Features of a request body; nonsense in it counts as nothing."""
-    messages = message_slices(fields)
+def read_features(
+    fields: Fields, messages: list[msgspec.Raw], request_bytes: int, *, retry: bool
+) -> TurnFeatures:
+    """Features of a request; nonsense in it counts as nothing. `messages`: its entries, undecoded."""
     counts: dict[str, int] = dict.fromkeys(
-        ("results", "errors", "images", "documents", "characters"), 0
+        ("results", "errors", "images", "documents", "characters", "marks"), 0
     )
     for raw in reversed(messages[-_TAIL:]):
         entry = _decode(raw)
@@ -48,8 +48,17 @@ def read_features(fields: Fields, request_bytes: int, *, retry: bool) -> TurnFea
         thinking="thinking" in fields or "reasoning" in fields or "reasoning_effort" in fields,
         structured_output=any(name in fields for name in ("response_format", "text"))
         or ("output_config" in fields and b'"format"' in bytes(fields["output_config"])),
-        cache_marks=sum(bytes(raw).count(b'"cache_control"') for raw in fields.values()),
+        cache_marks=counts["marks"] + _marks_outside(fields),
         retry=retry,
+    )
+
+
+def _marks_outside(fields: Fields) -> int:
+    """Cache marks in tools and system; those in the conversation are counted where they are new."""
+    return sum(
+        bytes(fields[name]).count(b'"cache_control"')
+        for name in ("tools", "system")
+        if name in fields
     )
 
 
@@ -81,6 +90,7 @@ def _count(entry: dict[str, Any], counts: dict[str, int]) -> None:
 
 def _count_item(item: dict[str, Any], counts: dict[str, int]) -> None:
     kind = item.get("type")
+    counts["marks"] += "cache_control" in item
     if kind == "tool_result":
         counts["results"] += 1
         counts["errors"] += item.get("is_error") is True

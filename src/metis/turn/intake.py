@@ -11,7 +11,8 @@ from metis.trace.events.llm import CallRole
 from metis.turn.accounting import TurnLedger
 from metis.turn.actions import Inbound
 from metis.turn.engine import Engine
-from metis.wire.splice import Fields, flag_field, refuse_doubled, text_field, top_level
+from metis.turn.sessions import message_slices
+from metis.wire.splice import Body, Fields, flag_field, read_body, text_field
 
 # What may stand only once: the gateway decides by these, so the upstream must read the same ones.
 _DECISIVE: Final = ("model", "stream", "max_tokens", "messages", "input")
@@ -25,7 +26,8 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     `is_turn`: decisions and turn events are recorded; token counts are calls but no turns.
     """
 
-    fields: Fields
+    body: Body
+    messages: list[msgspec.Raw]
     model: str
     stream: bool
     max_tokens: int
@@ -36,17 +38,18 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     """Raises CodecError on a body that is no JSON object or whose decisive fields have wrong types."""
-    fields = top_level(inbound.body)
-    refuse_doubled(inbound.body, fields, _DECISIVE)
+    body = read_body(inbound.body, _DECISIVE)
+    fields = body.fields
     model = text_field(fields, "model") or ""
     stream = flag_field(fields, "stream") is True
     said = engine.identify(inbound.named, fields, inbound.path)
     is_turn = inbound.operation != "count_tokens"
     previous = ""
+    messages = message_slices(fields) if is_turn else []
     if is_turn:
         key_id = inbound.principal.key_id
         if not said.session_id:
-            session_id = engine.sessions.recognise(key_id, fields)
+            session_id = engine.sessions.recognise(key_id, fields, messages)
             said = msgspec.structs.replace(said, session_id=session_id, source="prefix")
         previous = engine.sessions.succeed(key_id, said.session_id, turn_id)
     ledger = TurnLedger(
@@ -54,7 +57,8 @@ def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     )
     auxiliary = bool(said.auxiliary) or not is_turn
     return Intake(
-        fields=fields,
+        body=body,
+        messages=messages,
         model=model,
         stream=stream,
         max_tokens=_max_tokens(fields),

@@ -342,7 +342,10 @@ class Turn:
             call=self._call,
             response_id=self._facts.response_id,
         )
-        return [*events, ledger.turn_completed(ending, intake.fields, self._fidelity())]
+        return [
+            *events,
+            ledger.turn_completed(ending, (intake.body.fields, intake.messages), self._fidelity()),
+        ]
 
     def _fidelity(self) -> tuple[FidelityNote, ...]:
         notes = self._outbound.notes if self._outbound else ()

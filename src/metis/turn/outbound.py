@@ -15,7 +15,7 @@ from metis.turn.actions import Inbound
 from metis.turn.crossing import as_fidelity
 from metis.wire.codec import ReplyContext, Shape
 from metis.wire.effective_tools import reply_tools
-from metis.wire.splice import Fields, replace_fields
+from metis.wire.splice import Body, Fields, member_spans, replace_fields
 
 # Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
 # gateway credential, and what would let an upstream answer in a coding nobody asked for.
@@ -64,13 +64,12 @@ class Outbound:
     notes: tuple[FidelityNote, ...] = ()
 
 
-def same_shape(
-    body: bytes, fields: Fields, shape: Shape, provider: Provider, names: tuple[str, str]
-) -> Outbound:
+def same_shape(body: Body, shape: Shape, provider: Provider, names: tuple[str, str]) -> Outbound:
     """The byte path: the body as it came, but for the model's name and the wish for usage.
 
-    `names`: the model to send and the one the body names. Raises CodecError when the body's bytes cannot be followed.
+    `names`: the model to send and the one the body names.
     """
+    fields = body.fields
     model, requested = names
     edits: dict[str, bytes] = {}
     notes: list[FidelityNote] = []
@@ -85,7 +84,7 @@ def same_shape(
             strip_usage = True
             notes.append(FidelityNote("edited", "$.stream_options", "usage is always asked for"))
     return Outbound(
-        body=replace_fields(body, fields, edits) if edits else body,
+        body=replace_fields(body.text, body.spans, edits) if edits else body.text,
         shape=shape,
         path=_path(provider, shape.name, model),
         strip_usage=strip_usage,
@@ -104,7 +103,8 @@ def _usage_wish(fields: Fields) -> tuple[bool, bytes]:
         return True, b""  # nonsense is the upstream's to refuse, in its own words
     if bytes(options.get("include_usage", msgspec.Raw(b"false"))) == b"true":
         return True, b""
-    return False, replace_fields(bytes(raw), options, {"include_usage": b"true"})
+    text = bytes(raw)
+    return False, replace_fields(text, member_spans(text, options), {"include_usage": b"true"})
 
 
 def crossed(
@@ -145,21 +145,21 @@ class CrossingNames:
 
 
 def raw_operation(
-    inbound: Inbound, fields: Fields, provider: Provider, model: str, requested: str
+    operation: str, body: Body, provider: Provider, names: tuple[str, str]
 ) -> Outbound:
     """An operation that is never translated (embeddings, completions, count_tokens)."""
+    (model, requested), fields = names, body.fields
     edits = {"model": msgspec.json.encode(model)} if model != requested else {}
     strip_usage = False
-    if inbound.operation == "completions" and _is_true(fields, "stream"):
+    if operation == "completions" and _is_true(fields, "stream"):
         asked, options = _usage_wish(fields)
         if not asked:
             edits["stream_options"] = options
             strip_usage = True
-    body = replace_fields(inbound.body, fields, edits) if edits else inbound.body
     return Outbound(
-        body=body,
+        body=replace_fields(body.text, body.spans, edits) if edits else body.text,
         shape=None,
-        path=_path(provider, inbound.operation, model),
+        path=_path(provider, operation, model),
         strip_usage=strip_usage,
         notes=tuple(FidelityNote("edited", f"$.{name}") for name in edits),
     )

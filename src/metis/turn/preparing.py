@@ -22,7 +22,7 @@ from metis.turn.intake import Intake
 from metis.turn.outbound import CrossingNames, Outbound, crossed, raw_operation, same_shape
 from metis.turn.refusals import THREAD_REFUSAL
 from metis.wire.codec import FOREIGN_SIGNATURE, Shape
-from metis.wire.splice import Fields, top_level
+from metis.wire.splice import Body, read_body
 
 _MAX_MODEL_NAME: Final = 256
 FOREIGN_MARK: Final = FOREIGN_SIGNATURE.encode()
@@ -42,7 +42,7 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     Raises RequestError (unknown model, forbidden model) and CodecError (a body that cannot be crossed).
     """
     shape = engine.shapes.get(inbound.shape)
-    if shape is not None and shape.name == "anthropic_messages" and "thread" in intake.fields:
+    if shape is not None and shape.name == "anthropic_messages" and "thread" in intake.body.fields:
         return Answer(
             status=400,
             headers=[(b"content-type", b"application/json")],
@@ -61,7 +61,9 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
             f"{inbound.operation} endpoint; name a model of a provider that has one",
             code="model_not_found",
         )
-    outbound = raw_operation(inbound, intake.fields, provider, decision.model, intake.model)
+    outbound = raw_operation(
+        inbound.operation, intake.body, provider, (decision.model, intake.model)
+    )
     return Plan(decision, provider, outbound)
 
 
@@ -74,8 +76,10 @@ def _generation(
 ) -> Outbound:
     provider, model, turn_id = way
     if shape.name in provider.shapes:
-        body, fields, notes = _without_foreign_signatures(inbound.body, intake.fields, shape)
-        outbound = same_shape(body, fields, shape, provider, (model, intake.model))
+        if FOREIGN_MARK not in inbound.body:
+            return same_shape(intake.body, shape, provider, (model, intake.model))
+        body, notes = _without_foreign_signatures(inbound.body, shape)
+        outbound = same_shape(body, shape, provider, (model, intake.model))
         return replace(outbound, notes=notes + outbound.notes)
     target = engine.shapes[provider.shapes[0]]
     names = CrossingNames(
@@ -84,18 +88,14 @@ def _generation(
     return crossed(inbound, shape, target, provider, names)
 
 
-def _without_foreign_signatures(
-    body: bytes, fields: Fields, shape: Shape
-) -> tuple[bytes, Fields, tuple[FidelityNote, ...]]:
+def _without_foreign_signatures(text: bytes, shape: Shape) -> tuple[Body, tuple[FidelityNote, ...]]:
     """The body without thinking that another shape's model signed, which this shape's would refuse.
 
     The one case in which a same-shape body goes through the IR: the client replays a conversation
     that an upstream of another shape took part in.
     """
-    if FOREIGN_MARK not in body:
-        return body, fields, ()
-    encoded = shape.encode_request(shape.decode_request(body))
-    return encoded.body, top_level(encoded.body), as_fidelity(encoded.notes)
+    encoded = shape.encode_request(shape.decode_request(text))
+    return read_body(encoded.body), as_fidelity(encoded.notes)
 
 
 def _question(engine: Engine, inbound: Inbound, intake: Intake) -> Question:

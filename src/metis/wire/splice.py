@@ -7,23 +7,41 @@ at; what the values mean is the shapes' business.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from metis.errors import CodecError
 
 Fields = dict[str, msgspec.Raw]
+Spans = dict[str, tuple[int, int]]
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
+
+
+class Body(NamedTuple):
+    """A JSON object as it came: its text, its top-level fields, and where their values stand."""
+
+    text: bytes
+    fields: Fields
+    spans: Spans
+
+
+def read_body(text: bytes, once: tuple[str, ...] = ()) -> Body:
+    """Raises CodecError on what is no JSON object, and when one of `once` stands twice."""
+    fields = top_level(text)
+    return Body(text, fields, member_spans(text, fields, once))
+
 
 # One member's key up to its value: white space, an optional comma, the key, the colon.
 _KEY: Final = re.compile(
     rb'[ \t\r\n]*,?[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL
 )
 _OPEN: Final = re.compile(rb"[ \t\r\n]*\{")
+_CLOSE: Final = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*\Z")
+_ENDS: Final = re.compile(rb"[ \t\r\n]*[,}]")
+_ENDS_ANYWHERE: Final = re.compile(rb"[,}]")
 
 
 def top_level(body: bytes) -> Fields:
@@ -58,76 +76,77 @@ def flag_field(fields: Fields, name: str) -> bool | None:
     return bool(value) if value is not None else None
 
 
-def refuse_doubled(body: bytes, fields: Fields, names: tuple[str, ...]) -> None:
-    """Raise CodecError when one of `names` stands twice at the top level.
+def member_spans(body: bytes, fields: Fields, once: tuple[str, ...] = ()) -> Spans:
+    """Where each top-level value begins and ends in the body.
 
-    Of two `model` fields the gateway would price one and the upstream might run the other.
+    Raises CodecError when one of `once` stands twice: of two `model` fields the gateway would price
+    one and the upstream might run the other.
     """
-    escaped = b"\\u00" in body  # a key may be written with escapes
-    if not escaped and not any(body.count(b'"%b"' % name.encode()) > 1 for name in names):
-        return
-    seen: set[str] = set()
-    for name, _, _ in _members(body, fields):
-        if name in seen and name in names:
-            raise CodecError("is there twice", where=name)
-        seen.add(name)
+    opened = _OPEN.match(body)
+    if opened is None:
+        raise CodecError("the body must be a JSON object")
+    spans: Spans = {}
+    position = opened.end()
+    for name, value in fields.items():
+        key = _KEY.match(body, position)
+        if key is None:
+            break
+        position = key.end() + len(value)
+        spans[name] = (key.end(), position)
+    # The decoder keeps the last of doubled keys: then lengths and places do not add up.
+    if _CLOSE.match(body, position) is None or len(spans) != len(fields):
+        return _spans_with_doubles(body, fields, once)
+    return spans
 
 
-def replace_fields(body: bytes, fields: Fields, edits: dict[str, bytes]) -> bytes:
+def replace_fields(body: bytes, spans: Spans, edits: dict[str, bytes]) -> bytes:
     """The body with some top-level values replaced (or added at the end), all else byte for byte.
 
-    `edits` maps a field to its new JSON text. Raises CodecError when the object's bytes cannot be followed, as
-    with doubled keys.
+    `edits` maps a field to its new JSON text.
     """
     pieces: list[bytes] = []
     copied = 0
-    missing = dict(edits)
-    if any(name in fields for name in edits):
-        for name, start, end in _members(body, fields):
-            value = missing.pop(name, None)
-            if value is not None:
-                pieces += (body[copied:start], value)
-                copied = end
-                if not missing:
-                    break
-    if missing:
+    present = [(*spans[name], value) for name, value in edits.items() if name in spans]
+    for start, end, value in sorted(present):
+        pieces += (body[copied:start], value)
+        copied = end
+    added = [
+        b'"%b":%b' % (name.encode(), value) for name, value in edits.items() if name not in spans
+    ]
+    if added:
         close = body.rindex(b"}")
-        added = b",".join(b'"%b":%b' % (name.encode(), value) for name, value in missing.items())
-        pieces += (
-            body[copied:close].rstrip() if not fields else body[copied:close],
-            b"," if fields else b"",
-            added,
-        )
+        kept = body[copied:close]
+        pieces += (kept if spans else kept.rstrip(), b"," if spans else b"", b",".join(added))
         copied = close
     pieces.append(body[copied:])
     return b"".join(pieces)
 
 
-def _members(body: bytes, fields: Fields) -> Iterator[tuple[str, int, int]]:
-    """Each member's name and where its value begins and ends, in order of the text."""
+def _spans_with_doubles(body: bytes, fields: Fields, once: tuple[str, ...]) -> Spans:
+    """As `member_spans`, found by looking at every value: for the rare body with doubled keys."""
+    spans: Spans = {}
     opened = _OPEN.match(body)
-    if opened is None:
-        raise CodecError("the body must be a JSON object")
-    position = opened.end()
+    position = opened.end() if opened else 0
     while (key := _KEY.match(body, position)) is not None:
         name = _decode_text(key.group(1))
-        start = key.end()
+        if name in spans and name in once:
+            raise CodecError("is there twice", where=name)
         value = memoryview(fields[name])
-        end = start + value.nbytes
-        if memoryview(body)[start:end] != value:
-            # A doubled key: the decoder kept the later value. Find where this one ends on its own.
-            end = start + _value_length(body, start)
-        yield name, start, end
+        end = key.end() + value.nbytes
+        if memoryview(body)[key.end() : end] != value or not _ENDS.match(body, end):
+            end = key.end() + _value_length(body, key.end())
+        spans[name] = (key.end(), end)
         position = end
+    return spans
 
 
 def _value_length(body: bytes, start: int) -> int:
     """The length of the JSON value at `start`: tried at every place where a member can end."""
     decode = msgspec.json.Decoder(msgspec.Raw).decode
-    for match in re.finditer(rb"[,}]", body[start:]):
+    for match in _ENDS_ANYWHERE.finditer(body, start):
         try:
-            decode(body[start : start + match.start()])
+            decode(body[start : match.start()])
         except msgspec.DecodeError:
             continue
-        return match.start()
+        return match.start() - start
     raise CodecError("the body is not valid JSON")

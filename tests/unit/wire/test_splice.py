@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metis.errors import CodecError
-from metis.wire.splice import flag_field, refuse_doubled, replace_fields, text_field, top_level
+from metis.wire.splice import flag_field, member_spans, replace_fields, text_field, top_level
 
 JSON = st.recursive(
     st.none()
@@ -29,7 +29,7 @@ OBJECTS = st.dictionaries(st.sampled_from(["model", "stream", "a", 'q"\\', "é",
 
 def test_white_space_escapes_and_order_survive() -> None:
     body = b'{ "b" : 1.0,\n\t"mod\\u0065l":  "x\\u0079" , "a":[1 ,2] }\n'
-    assert replace_fields(body, top_level(body), {"model": b'"new"'}) == (
+    assert replace_fields(body, member_spans(body, top_level(body)), {"model": b'"new"'}) == (
         b'{ "b" : 1.0,\n\t"mod\\u0065l":  "new" , "a":[1 ,2] }\n'
     )
 
@@ -39,7 +39,9 @@ def test_edited_body_differs_in_the_edited_field_alone(
     fields: dict[str, Any], value: Any, indent: int | None, ascii_only: bool
 ) -> None:
     body = json.dumps(fields, indent=indent, ensure_ascii=ascii_only).encode()
-    edited = replace_fields(body, top_level(body), {"model": json.dumps(value).encode()})
+    edited = replace_fields(
+        body, member_spans(body, top_level(body)), {"model": json.dumps(value).encode()}
+    )
     assert json.loads(edited) == {**fields, "model": value}
     if "model" in fields:
         before, after = top_level(body), top_level(edited)
@@ -50,7 +52,7 @@ def test_edited_body_differs_in_the_edited_field_alone(
 
 @pytest.mark.parametrize("body", [b"{}", b"{ }", b" {\n}\n", b'{"a":{}}', b'{"a":"}"} '])
 def test_missing_field_is_added_at_the_end(body: bytes) -> None:
-    edited = replace_fields(body, top_level(body), {"model": b"1", "x": b"[2]"})
+    edited = replace_fields(body, member_spans(body, top_level(body)), {"model": b"1", "x": b"[2]"})
     assert json.loads(edited) == {**json.loads(body), "model": 1, "x": [2]}
 
 
@@ -65,13 +67,13 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 def test_doubled_decisive_field_is_refused_and_nested_ones_are_not() -> None:
     names = ("model", "stream")
     nested = b'{"model":"a","metadata":{"model":"b","x":["model"]},"text":"\\"model\\""}'
-    refuse_doubled(nested, top_level(nested), names)
+    member_spans(nested, top_level(nested), names)
     doubled = b'{"model":"cheap","x":{"y":[1,"}"]},"model":"dear"}'
     with pytest.raises(CodecError, match="model: is there twice"):
-        refuse_doubled(doubled, top_level(doubled), names)
+        member_spans(doubled, top_level(doubled), names)
     escaped = b'{"model":"cheap","mod\\u0065l":"dear"}'
     with pytest.raises(CodecError, match="twice"):
-        refuse_doubled(escaped, top_level(escaped), names)
+        member_spans(escaped, top_level(escaped), names)
 
 
 def test_fields_of_wrong_types_are_named() -> None:
@@ -89,3 +91,13 @@ def test_fields_of_wrong_types_are_named() -> None:
         None,
         None,
     )
+
+
+@pytest.mark.parametrize("values", [("1", "2"), ('"a"', '"bb"'), ('{"x":"}"}', "[]"), ("1", "1")])
+def test_doubled_undecisive_field_is_passed_on_as_it_is(values: tuple[str, str]) -> None:
+    first, second = values
+    body = f'{{"x":{first},"model":"m","x":{second}}}'.encode()
+    edited = replace_fields(
+        body, member_spans(body, top_level(body), ("model",)), {"model": b'"n"'}
+    )
+    assert edited == body.replace(b'"m"', b'"n"')

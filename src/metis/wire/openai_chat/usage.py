@@ -8,10 +8,21 @@ Mistral leaves audio out of prompt_tokens, Vercel's gateway reports more reasoni
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from metis.facts.usage import Usage
 from metis.wire.openai_chat.fields import Object
+
+# OpenAI's own fields: where there are no others, the other servers' words need not be looked for.
+_OPENAIS: Final = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)
 
 
 def usage_of(raw: dict[str, Any]) -> Usage:
@@ -44,9 +55,11 @@ def usage_of(raw: dict[str, Any]) -> Usage:
 
 
 def _cache_read(raw: Object, prompt_details: Object) -> int:
+    cached = _count(prompt_details, "cached_tokens")
+    if cached or not raw.keys() - _OPENAIS:
+        return cached
     return (
-        _count(prompt_details, "cached_tokens")
-        or _count(raw, "prompt_cache_hit_tokens")  # DeepSeek
+        _count(raw, "prompt_cache_hit_tokens")  # DeepSeek
         or _count(raw, "cache_read_input_tokens")  # Databricks
         or _count(raw, "num_cached_tokens")  # Mistral
         or _count(raw, "cached_tokens")  # Together, Moonshot
@@ -61,6 +74,8 @@ def _cache_written(raw: Object, prompt_details: Object) -> int:
 
 
 def _server_tools(raw: Object) -> dict[str, int]:
+    if not raw.keys() - _OPENAIS:
+        return {}
     details = _object(raw.get("server_tool_use_details")) or _object(raw.get("server_tool_use"))
     searches = _count(details, "web_search_requests") or _count(raw, "num_search_queries")
     return {"web_search_requests": searches} if searches else {}

@@ -14,6 +14,7 @@ from metis.ir.content import CacheMark, Media, Text, Thinking, ToolCall, ToolRes
 from metis.ir.request import Message, OutputFormat, Reasoning, Request, Tool, ToolChoice
 from metis.wire import carry
 from metis.wire.anthropic_messages import ANTHROPIC_MESSAGES
+from metis.wire.codec import FOREIGN_SIGNATURE
 
 OWN = "anthropic_messages"
 
@@ -229,7 +230,9 @@ def test_reasoning_of_another_shape_is_unwrapped_and_never_sent_to_anthropic() -
         },
         {
             "role": "assistant",
-            "content": [{"type": "thinking", "thinking": "", "signature": "metis1:broken"}],
+            "content": [
+                {"type": "thinking", "thinking": "", "signature": FOREIGN_SIGNATURE + "broken"}
+            ],
         },
     ]
     request = decode(body)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metis.errors import CodecError
-from metis.wire.codec import ReplyContext
+from metis.wire.codec import FOREIGN_SIGNATURE, ReplyContext
 from metis.wire.openai_chat import OPENAI_CHAT
 
 
@@ -132,7 +132,7 @@ LEAVES = (
             "openai-responses-v1",
             "thinking",
             "custom",
-            "metis1:e30=",
+            FOREIGN_SIGNATURE + "e30=",
         ]
     )
 )
