@@ -9,10 +9,12 @@ from typing import Final, cast
 import structlog
 
 from metis.errors import LedgerError, MetisError, NotFound, RequestError, RequestTimeout
+from metis.facts.identity import Principal
 from metis.gateway.authentication import Authenticated, AuthFailure, authenticate
 from metis.gateway.decoding import decode_body
 from metis.gateway.door import DoorState
 from metis.gateway.exchange import Exchange
+from metis.gateway.model_list import unlisted_model
 from metis.gateway.paths import Route, find_route, shape_of
 from metis.http.headers import Headers, encode_headers, status_line
 from metis.http.server import HttpRequest, RequestReader
@@ -211,7 +213,7 @@ class ClientConnection(asyncio.Protocol):
             return
         who = self._authenticate(request)
         if operation in ("models", "model"):
-            self._answer_models(route, shape_of(route, request.named))
+            self._answer_models(route, shape_of(route, request.named), who.principal)
             return
         self._begin_turn(request, route, who)
 
@@ -251,12 +253,14 @@ class ClientConnection(asyncio.Protocol):
         self._write_error(error, shape_of(route, request.named), ((b"allow", allow),))
         self.answered()
 
-    def _answer_models(self, route: Route, shape: str) -> None:
-        listed = self._state.models()
-        body = listed.one(route.argument, shape) if route.argument else listed.whole(shape)
+    def _answer_models(self, route: Route, shape: str, who: Principal) -> None:
+        listed, wanted = self._state.models(), route.argument
+        body = listed.one(wanted, shape) if wanted else listed.whole(shape)
+        if body is None:
+            body = unlisted_model(wanted, shape, self._state.engine().router, who)
         if body is None:
             raise NotFound(
-                f"no model {route.argument[:200]!r} is listed; see GET /v1/models",
+                f"no model {wanted[:200]!r} is listed or served; see GET /v1/models",
                 code="model_not_found",
             )
         self._answer(200, [_JSON], body)

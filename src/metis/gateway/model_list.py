@@ -8,6 +8,12 @@ from urllib.parse import unquote
 
 import msgspec
 
+from metis.catalog.models import AUTO_NAMES
+from metis.errors import Forbidden, NotFound
+from metis.facts.identity import Principal
+from metis.routing.chain import Router
+from metis.routing.slot import Question
+
 # When Anthropic's shape wants a date nobody published one for.
 _LONG_AGO = "2025-01-01T00:00:00Z"
 _LONG_AGO_S = 1_735_689_600
@@ -53,6 +59,32 @@ def build_model_list(models: tuple[ListedModel, ...]) -> ModelList:
     }
     openai = {"object": "list", "data": [_openai(model) for model in models]}
     return ModelList(models, msgspec.json.encode(anthropic), msgspec.json.encode(openai))
+
+
+def unlisted_model(model_id: str, shape: str, router: Router, who: Principal) -> bytes | None:
+    """The object of a model in no list that a request of this key would be served for all the same.
+
+    Clients ask for the model they are set to before they use it (a `claude-...` name on an installation
+    of other providers): a 404 would say that it does not work. None when nobody would serve it.
+    """
+    wanted = unquote(model_id)
+    question = Question(
+        requested_model=wanted,
+        wants_auto=wanted in AUTO_NAMES,
+        override_model="",
+        pinned_model=who.pinned_model or "",
+        project_id=who.project_id,
+        shape=shape,
+        allowed_models=who.allowed_models,
+    )
+    try:
+        decision = router.decide(question)
+    except (NotFound, Forbidden):
+        return None
+    model = ListedModel(wanted, wanted, decision.provider)
+    return msgspec.json.encode(
+        _anthropic(model) if shape == "anthropic_messages" else _openai(model)
+    )
 
 
 def _anthropic(model: ListedModel) -> dict[str, Any]:
