@@ -101,8 +101,12 @@ def _sample(raw: msgspec.Raw) -> bytes:
     """
     view = memoryview(raw)
     if view.nbytes <= 2 * _SAMPLE:
-        return _CACHE_MARK.sub(b"", bytes(view))
-    return bytes(view[:_SAMPLE]) + _CACHE_MARK.sub(b"", bytes(view[-2 * _SAMPLE :]))[-_SAMPLE:]
+        return _without_marks(bytes(view))
+    return bytes(view[:_SAMPLE]) + _without_marks(bytes(view[-2 * _SAMPLE :]))[-_SAMPLE:]
+
+
+def _without_marks(text: bytes) -> bytes:
+    return _CACHE_MARK.sub(b"", text) if b'"cache_control"' in text else text
 
 
 def message_slices(fields: Fields) -> list[msgspec.Raw]:
