@@ -127,6 +127,7 @@ class Client:
 
     `name` stands in the ledger, `commands` are the names of its executables and of `metis connect`, the
     first one shown. `agents` are first words of its user agent, `markers` headers that only it sends.
+    `needs_model`: its configuration must name a model.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Client:
     agents: tuple[bytes, ...] = ()
     markers: tuple[bytes, ...] = ()
     commands: tuple[str, ...] = ()
+    needs_model: bool = False
     connect: Callable[[Gateway], Recipe] | None = None
     launch: Callable[[Gateway], Launch] | None = None
 

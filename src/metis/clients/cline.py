@@ -96,6 +96,7 @@ CLINE: Final = Client(
     title="Cline",
     session=_session,
     commands=("cline",),
+    needs_model=True,
     connect=_connect,
     launch=_launch,
 )

@@ -113,6 +113,7 @@ CONTINUE: Final = Client(
     title="Continue",
     session=_session,
     commands=("continue", "cn"),
+    needs_model=True,
     connect=_connect,
     launch=_launch,
 )

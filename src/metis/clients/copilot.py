@@ -48,6 +48,7 @@ COPILOT: Final = Client(
     session=_session,
     markers=(b"x-initiator", b"x-interaction-type"),
     commands=("copilot",),
+    needs_model=True,
     connect=_connect,
     launch=_launch,
 )

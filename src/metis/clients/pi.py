@@ -55,4 +55,11 @@ def _connect(gateway: Gateway) -> Recipe:
     )
 
 
-PI: Final = Client(name="pi", title="pi", session=_session, commands=("pi",), connect=_connect)
+PI: Final = Client(
+    name="pi",
+    title="pi",
+    session=_session,
+    commands=("pi",),
+    needs_model=True,
+    connect=_connect,
+)

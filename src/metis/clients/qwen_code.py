@@ -48,6 +48,7 @@ QWEN_CODE: Final = Client(
     session=_session,
     agents=(b"QwenCode",),
     commands=("qwen", "qwen-code"),
+    needs_model=True,
     connect=_connect,
     launch=_launch,
 )

@@ -31,7 +31,7 @@ _PROVIDER_KEYS: Final = (
     ("openrouter", "OPENROUTER_API_KEY"),
 )
 _LOCAL: Final = "local"
-_MOST_WORKERS: Final = 256
+_MOST_WORKERS: Final = 64  # slots on the board of counters
 _MOST_PORT: Final = 65_535
 _GATEWAY_OPTIONS: Final = ("host", "port", "admin_host", "admin_port", "workers")
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

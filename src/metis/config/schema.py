@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from metis.analytics.settings import AnalyticsSettings
 from metis.catalog.settings import CatalogSettings
 from metis.embedded.settings import EmbeddedSettings
 from metis.gateway.settings import GatewaySettings
@@ -32,6 +33,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     embedded: EmbeddedSettings = EmbeddedSettings()
     trace: TraceSettings = TraceSettings()
     storage: StorageSettings = StorageSettings()
+    analytics: AnalyticsSettings = AnalyticsSettings()
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Editing other tools' configuration files: the smallest change that does it, and the way back."""

@@ -1,0 +1,78 @@
+"""How answers are shown: tables for people, JSON for programs, plain aligned text where nobody looks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as one line of JSON, at once."""
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()
+) -> None:
+    """Print rows under their columns; those named in `right` are aligned right. Never cut off in a pipe."""
+    if sys.stdout.isatty():
+        _print_rich(columns, rows, right)
+    else:
+        print(aligned([columns, *rows], [column in right for column in columns]))
+
+
+def _print_rich(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
+) -> None:
+    # Loaded only where a person looks: it costs more than the query it shows.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a name like [red] is no markup
+    Console().print(table)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Rows as plain text in columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(right))]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def note(message: str) -> None:
+    """Say something beside the answer, on standard error."""
+    print(message, file=sys.stderr)
+
+
+def colour(text: str, code: str) -> str:
+    """Colour text where standard output is a terminal that wants it. `code` is an SGR code such as "31"."""
+    plain = (
+        not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    )
+    return text if plain else f"\x1b[{code}m{text}\x1b[0m"
+
+
+def local_time(ts_us: int | None, form: str = "%Y-%m-%d %H:%M") -> str:
+    """Write epoch microseconds as the clock on the wall; "" for None."""
+    return "" if ts_us is None else datetime.fromtimestamp(ts_us / 1e6).strftime(form)

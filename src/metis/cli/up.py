@@ -1,0 +1,106 @@
+"""`metis up`: load the configuration, start the gateway, and tell the person at the terminal how to use it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from metis import __version__
+from metis.bootstrap.run import run_gateway
+from metis.config import Config, Ready, UpOptions, load_config
+
+ADDRESS_FILE = "run/gateway.json"
+
+
+class RunningGateway(msgspec.Struct, frozen=True):
+    """Where the gateway on a data directory answers: in `run/gateway.json` while it serves."""
+
+    url: str
+    admin_url: str
+    pid: int
+
+
+def run_up(options: UpOptions) -> int:
+    """Serve until stopped. Raises MetisError when the gateway cannot start."""
+    loaded = load_config(options)
+    _log_to_stderr()
+    address = Path(loaded.config.data_dir) / ADDRESS_FILE
+
+    def on_ready(ready: Ready) -> None:
+        running = RunningGateway(ready.url, ready.admin_url, ready.pid)
+        address.write_bytes(msgspec.json.encode(running))
+        if not options.quiet:
+            print(banner(ready, loaded.config), flush=True)
+
+    try:
+        return run_gateway(loaded.config, options, on_ready)
+    finally:
+        address.unlink(missing_ok=True)
+
+
+def banner(ready: Ready, config: Config) -> str:
+    """What a person needs after the start: address, key, and the lines to paste."""
+    key = ready.key or f"{ready.key_prefix}-…"
+    lines = [
+        f"Metis {__version__} is serving at {bold(ready.url)}",
+        "",
+        f"  key        {bold(key)}{_key_note(ready)}",
+        f"  providers  {', '.join(ready.providers)}",
+        f"  admin      {ready.login_url}",
+        f"  data       {ready.data_dir}",
+        "",
+    ]
+    if ready.embedded and set(ready.providers) <= {"local"}:
+        lines += [
+            "  No provider key was found, so the small embedded model answers every request, whatever",
+            "  model it asks for. For real work set ANTHROPIC_API_KEY, OPENAI_API_KEY or",
+            "  OPENROUTER_API_KEY and start again.",
+            "",
+        ]
+    lines += [
+        "Point a tool at it:",
+        "",
+        f"  export ANTHROPIC_BASE_URL={ready.url} ANTHROPIC_AUTH_TOKEN={key}",
+        f"  export OPENAI_BASE_URL={ready.url}/v1 OPENAI_API_KEY={key}",
+        "  metis connect claude --write        (or codex, opencode, cline, continue, aider, ...)",
+        "",
+        "Watch it with 'metis tail', stop it with Ctrl-C.",
+    ]
+    return "\n".join(lines)
+
+
+def _key_note(ready: Ready) -> str:
+    if ready.key is None:
+        return "  shown at the first start; 'metis keys create' makes another"
+    return "  shown only this once: keep it"
+
+
+def bold(text: str) -> str:
+    """Emphasised where standard output is a terminal that wants it."""
+    plain = (
+        not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    )
+    return text if plain else f"\x1b[1m{text}\x1b[0m"
+
+
+def _log_to_stderr() -> None:
+    """Standard output is the banner's; logs are lines of JSON unless a person is looking."""
+    terminal = sys.stderr.isatty()
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
+        if terminal
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if terminal else [structlog.processors.format_exc_info]),
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
