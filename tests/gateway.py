@@ -28,7 +28,7 @@ class Gateway:
         config_file.write_text(config)
         command = [sys.executable, "-m", "metis", "up", "--port", "0", "--admin-port", "0"]
         command += ["--data", str(self.data), "--config", str(config_file)]
-        command += ["--ready-file", str(ready), *options]
+        command += ["--ready-file", str(ready), "--quiet", *options]
         clean = {"PATH": os.environ["PATH"], "HOME": str(folder), **(environment or {})}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=clean, stdout=log, stderr=log)

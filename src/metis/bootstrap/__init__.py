@@ -1,1 +1,1 @@
-"""The composition root: the one place that builds adapters and puts them into ports, and the processes that run them."""
+"""The composition root: the one place that builds adapters, and the processes that run them."""

@@ -6,13 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from metis.catalog.models import AUTO_NAMES, display_name, known_models
-from metis.config import Config
-
 from metis.accounts.admission import AdmitAll
 from metis.bootstrap.services import PriceBook, SystemClock
+from metis.catalog.models import AUTO_NAMES, display_name, known_models
 from metis.catalog.pricing import Prices
 from metis.clients import identify
+from metis.config import Config
 from metis.errors import ConfigError
 from metis.facts.ids import IdFactory
 from metis.gateway.model_list import ListedModel, ModelList, build_model_list

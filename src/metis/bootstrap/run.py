@@ -15,6 +15,7 @@ import msgspec
 
 from metis.accounts.keys import KeySpec
 from metis.accounts.ports import AccountStore
+from metis.analytics.baseline import baseline_of
 from metis.bootstrap.control import ControlPlan, admin_tls, run_control
 from metis.bootstrap.embedded_child import EmbeddedPlan, SharedPage, run_embedded
 from metis.bootstrap.engine import build_models, build_providers
@@ -25,6 +26,7 @@ from metis.catalog.pricing import load_prices
 from metis.config import Config, Ready, UpOptions
 from metis.errors import ConfigError
 from metis.gateway.admin.sessions import AdminSessions, digest_of, mint_admin_token
+from metis.gateway.settings import GatewaySettings
 from metis.providers.local import at_address
 from metis.providers.provider import Provider
 from metis.storage import open_storage
@@ -34,6 +36,7 @@ from metis.storage.sqlite.queries import SqliteLedgerQueries
 
 _ACTOR: Final = "gateway"
 _CONTROL_STOP_S: Final = 20.0
+_SHORTEST_ADMIN_TOKEN: Final = 16
 
 
 def run_gateway(config: Config, options: UpOptions, on_ready: Callable[[Ready], None]) -> int:
@@ -41,6 +44,7 @@ def run_gateway(config: Config, options: UpOptions, on_ready: Callable[[Ready], 
 
     Raises ConfigError, StorageError and EmbeddedModelError when it cannot start.
     """
+    os.umask(0o077)  # whatever is written from here on is this user's alone
     with ExitStack() as undo:
         gateway = _Start(config, options, undo)
         return gateway.supervisor(on_ready).run()
@@ -60,7 +64,7 @@ class _Start:
         self._storage.migrate(now_ts=_now_ts())
         self._board = Board(self._data_dir.board)
         self._board.clear_workers()
-        self._admin_token = _admin_token(self._data_dir)
+        self._admin_token = _admin_token(config.gateway)
         self._key, self._key_prefix = self._mint_keys()
         settings = config.gateway
         self._sockets = listen(settings.host, settings.port, settings.workers)
@@ -84,6 +88,7 @@ class _Start:
             board=self._board,
             open_accounts=self._open_accounts,
         )
+        free = frozenset(name for name, one in self._providers.items() if one.kind.free)
         control = ControlPlan(
             config=config,
             data_dir=self._data_dir,
@@ -93,7 +98,7 @@ class _Start:
             admin_token_digest=digest_of(self._admin_token),
             open_accounts=self._open_accounts,
             open_queries=lambda: SqliteLedgerQueries(self._data_dir.database),
-            baseline=None,
+            baseline=baseline_of(config.analytics, prices, free),
         )
         children = self._children(plan, control)
         ready = self._ready()
@@ -212,18 +217,19 @@ def _address(sock: socket.socket) -> str:
     return f"{shown}:{port}"
 
 
-def _admin_token(data_dir: DataDir) -> str:
-    """The admin token, kept in the data directory (0600) so that the command line finds it again."""
-    path = data_dir.root / "admin-token"
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        pass
-    token = mint_admin_token()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token + "\n")
-    return token
+def _admin_token(settings: GatewaySettings) -> str:
+    """The operator's token from the environment, else a new one for this run: none is kept on disk.
+
+    Raises ConfigError when the operator's is too short to protect anything.
+    """
+    given = os.environ.get(settings.admin_token_env, "")
+    if given and len(given) < _SHORTEST_ADMIN_TOKEN:
+        raise ConfigError(
+            f"${settings.admin_token_env} has {len(given)} characters; use at least "
+            f"{_SHORTEST_ADMIN_TOKEN}, or unset it and take the one made at each start",
+            field="gateway.admin_token_env",
+        )
+    return given or mint_admin_token()
 
 
 def _write_ready_file(path: Path, ready: Ready) -> None:

@@ -33,13 +33,17 @@ def run_up(options: UpOptions) -> int:
     def on_ready(ready: Ready) -> None:
         running = RunningGateway(ready.url, ready.admin_url, ready.pid)
         address.write_bytes(msgspec.json.encode(running))
+        ours.append(address)
         if not options.quiet:
             print(banner(ready, loaded.config), flush=True)
 
+    # Removed only if written here: a start that fails may do so because another gateway is serving.
+    ours: list[Path] = []
     try:
         return run_gateway(loaded.config, options, on_ready)
     finally:
-        address.unlink(missing_ok=True)
+        for path in ours:
+            path.unlink(missing_ok=True)
 
 
 def banner(ready: Ready, config: Config) -> str:

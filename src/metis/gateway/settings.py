@@ -19,6 +19,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Addresses, bytes and seconds of the data plane; `admin_*` of the admin plane.
 
+    `admin_token_env`: the variable that holds the admin token; unset, each start makes a new one.
     `admin_allowed_hosts`: further names browsers may reach the admin plane by (its Host header).
     `tls_cert` and `tls_key`: PEM files; both or neither. `idle_timeout_s`: a kept-alive connection
     without a request. `header_timeout_s`, `body_timeout_s`: a request that does not arrive.
@@ -30,6 +31,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     admin_host: str = "127.0.0.1"
     admin_port: int = 8081
     admin_allowed_hosts: tuple[str, ...] = ()
+    admin_token_env: str = "METIS_ADMIN_TOKEN"
     workers: int = 1
     max_header_bytes: int = 64 * 1024
     max_body_bytes: int = 64 * 1024 * 1024
