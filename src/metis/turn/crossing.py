@@ -140,15 +140,19 @@ class StreamCrossing:
         return self._send(self._decoder.feed(data))
 
     def finish(self) -> bytes:
-        """Raises CodecError likewise."""
+        """Raises CodecError likewise.
+
+        A stream that told why it stopped is whole without its terminator, as it is for a client of its own
+        shape. One that did not is left without an end: the turn then says that it was cut.
+        """
         if self._whole:
             return self._send(unfold(self._from.decode_response(b"".join(self._pieces))))
-        events = self._decoder.finish()
-        if not (self.facts.complete or self.facts.error):
-            finished = any(isinstance(event, End | StreamFailure) for event in events)
-            if not finished:
-                events = [*events, End() if self.facts.stop else StreamFailure(CUT)]
-        return self._send(events)
+        events = [event for event in self._decoder.finish() if not _is_cut(event)]
+        out = self._send(events)
+        facts = self.facts
+        if facts.stop and not (facts.complete or facts.error is not None):
+            out += self._send([End()])
+        return out
 
     def fail(self, error: ErrorInfo) -> bytes | None:
         return self._encoder.feed(StreamFailure(error))
@@ -167,6 +171,13 @@ class StreamCrossing:
             measure(event, self.facts)
             pieces.append(self._encoder.feed(event))
         return b"".join(pieces)
+
+
+def _is_cut(event: StreamEvent) -> bool:
+    """Whether this is a decoder's own word for a stream that ended early, and not one of the upstream's."""
+    if not isinstance(event, StreamFailure):
+        return False
+    return event.error.status == CUT.status and event.error.original is None
 
 
 def estimate_usage(facts: ResponseFacts, request_bytes: int) -> Usage:

@@ -311,9 +311,19 @@ class Turn:
         """Settle the reservation and make the attempt's closing event."""
         if self._ledger is None or self._call is None:
             raise BadRequest("a turn without a call cannot complete one")
+        self._class_error(self._call)
         event = self._ledger.completed(self._call, self._facts, outcome)
         self._release(event.cost_nano_usd)
         return event
+
+    def _class_error(self, call: CallState) -> None:
+        """An error inside a 2xx answer has no status of its own: its shape's codec has found it one."""
+        error = self._facts.error
+        if error is None or call.failure or self._provider is None:
+            return
+        call.error_type = error.code or error.kind
+        status = error.status if error.status >= 400 else 500
+        call.failure = self._provider.classify(status, call.error_type).value
 
     def _release(self, spent_nano_usd: int) -> None:
         if self._admitted is not None:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from metis.ir.response import ErrorInfo
 from metis.trace.events.turn import FidelityNote
 from metis.wire.codec import ResponseFacts, Shape, StreamTap
+from metis.wire.splice import top_level
 
 # A piece of an event longer than this is sent on before its end is there: images would pile up.
 _MAX_HELD_BYTES: Final = 256 * 1024
@@ -59,8 +60,11 @@ class WholeRelay:
         return b""
 
     def finish(self) -> bytes:
+        """Raises CodecError on a body that is no JSON object: a proxy's page, or nothing at all."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self.facts = self._shape.facts_of(body)
+        facts = self.facts = self._shape.facts_of(body)
+        if not facts.complete and facts.error is None:
+            top_level(body)
         return body
 
     def fail(self, error: ErrorInfo) -> bytes | None:
