@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import sys
 
+from metis.cli.leaving import leave
+
 
 def main() -> None:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 wrong usage."""
     arguments = sys.argv[1:]
+    leave(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    # Each way loads only what it needs.
     if arguments[:1] == ["up"]:
         from metis.cli.quick import parse_up
 
         options = parse_up(arguments[1:])
         if options is not None:
-            from metis.cli.leaving import leave
             from metis.cli.up import run_up
 
-            leave(lambda: run_up(options))
+            return run_up(options)
     from metis.cli.app import run_app
-    from metis.cli.leaving import leave
 
-    leave(lambda: run_app(arguments))
+    return run_app(arguments)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -68,7 +68,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
     for name, value in values.items():
         path = f"{prefix}{name}"
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{path}.")  # pyright: ignore[reportUnknownArgumentType]
+            yield from _flat(cast("dict[str, Any]", value), f"{path}.")
         else:
             yield path, _redacted(path, value)
 
@@ -88,6 +88,6 @@ def _shown(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case list():
-            return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
+            return ", ".join(map(str, cast("list[Any]", value)))
         case _:
             return str(value)

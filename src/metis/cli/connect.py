@@ -203,7 +203,7 @@ def _undo(config: Config, connection: Connection, client: Client) -> int:
                 note(f"the key {state.key_id} is gone already")
             else:
                 print(f"key {record.prefix}: revoked")
-    print(f"{client.title} is as it was before.")
+    print(f"{client.title} no longer goes through Metis.")
     return 0
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from metis import __version__
 from metis.bootstrap.run import run_gateway
-from metis.config import Config, Ready, UpOptions, load_config
+from metis.config import Ready, UpOptions, load_config
 
 ADDRESS_FILE = "run/gateway.json"
 
@@ -35,7 +35,7 @@ def run_up(options: UpOptions) -> int:
         address.write_bytes(msgspec.json.encode(running))
         ours.append(address)
         if not options.quiet:
-            print(banner(ready, loaded.config), flush=True)
+            print(banner(ready), flush=True)
 
     # Removed only if written here: a start that fails may do so because another gateway is serving.
     ours: list[Path] = []
@@ -46,7 +46,7 @@ def run_up(options: UpOptions) -> int:
             path.unlink(missing_ok=True)
 
 
-def banner(ready: Ready, config: Config) -> str:
+def banner(ready: Ready) -> str:
     """What a person needs after the start: address, key, and the lines to paste."""
     key = ready.key or f"{ready.key_prefix}-…"
     lines = [

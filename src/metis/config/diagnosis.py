@@ -44,7 +44,7 @@ def find_fault(data: object, wanted: Any, path: tuple[str, ...] = ()) -> Fault |
     if origin is dict:
         return _in_dict(data, get_args(wanted)[1], path)
     if origin is tuple and isinstance(data, list):
-        return _in_items(data, get_args(wanted)[0], path)  # pyright: ignore[reportUnknownArgumentType]
+        return _in_items(cast("list[object]", data), get_args(wanted)[0], path)
     return _in_leaf(data, wanted, path)
 
 

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import platformdirs
@@ -141,7 +141,7 @@ def _error(message: str, steps: tuple[str, ...], text: str, path: Path | None) -
 def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in data.items():
         if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+            yield from _leaves(cast("dict[str, Any]", value), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
 

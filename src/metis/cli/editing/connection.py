@@ -180,7 +180,8 @@ class Connection:
         return "edited: what Metis had set is out, later changes stay"
 
     def _make_directory(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_file(path: Path, text: str, mode: int) -> None:

@@ -188,8 +188,10 @@ class EnvDocument:
 def _child(node: Any, step: Step) -> Any:
     if isinstance(step, Item):
         for child in cast("Sequence[Any]", node) if isinstance(node, list) else ():
-            if isinstance(child, MutableMapping) and child.get(step.field) == step.value:  # pyright: ignore[reportUnknownMemberType]
-                return child  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(child, MutableMapping):
+                table = cast("MutableMapping[str, Any]", child)
+                if table.get(step.field) == step.value:
+                    return table
         return ABSENT
     if isinstance(node, MutableMapping):
         return cast("MutableMapping[str, Any]", node).get(step, ABSENT)
