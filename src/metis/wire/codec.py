@@ -122,6 +122,11 @@ def all_crosses(request: Request) -> str | None:
     return None
 
 
+def as_it_is(request: Request) -> Request:
+    """For shapes whose upstreams take back no proof of another shape's models."""
+    return request
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """One API shape as a value: the registry `SHAPES` in `wire/__init__` lists them all.
@@ -131,6 +136,8 @@ class Shape:
     usage chunk, which the gateway asked for and the client did not).
     `keepalive` is one heartbeat in the shape's own way. `uncrossable` gives the sentence to refuse a
     request with that only the shape's own provider could answer, naming field and remedy.
+    `adopt_proofs` makes thinking that another shape's model signed the shape's own, for upstreams that
+    stand before such models; without it `encode_request` leaves such thinking out.
     """
 
     name: ShapeName
@@ -150,3 +157,4 @@ class Shape:
     tap: Callable[[bool], StreamTap]
     usage_of: Callable[[dict[str, Any]], Usage]
     uncrossable: Callable[[Request], str | None] = all_crosses
+    adopt_proofs: Callable[[Request], Request] = as_it_is

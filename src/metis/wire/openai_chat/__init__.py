@@ -3,10 +3,10 @@
 | module | what it knows |
 |---|---|
 | `request_in`, `request_out` | a request of this shape, both ways, unknown fields included |
-| `crossing`, `conversation` | requests of other shapes as chat requests |
+| `crossing`, `conversation`, `proofs` | requests of other shapes as chat requests |
 | `response`, `message_out`, `facts` | whole answers |
 | `stream_in`, `calls_in`, `thinking_in`, `stream_out`, `tap` | streams |
-| `assistant`, `parts`, `functions`, `reasoning`, `citations`, `output_format` | the pieces both share |
+| `assistant`, `parts`, `functions`, `reasoning`, `accumulated`, `citations`, `output_format` | the pieces both share |
 | `usage`, `finish`, `errors` | the tables |
 """
 
@@ -17,6 +17,7 @@ from typing import Final
 from metis.wire.codec import Shape
 from metis.wire.openai_chat.errors import decode_error, encode_error, encode_stream_error
 from metis.wire.openai_chat.facts import facts_of
+from metis.wire.openai_chat.proofs import adopt_proofs
 from metis.wire.openai_chat.request_in import decode_request
 from metis.wire.openai_chat.request_out import encode_request
 from metis.wire.openai_chat.response import decode_response, encode_response
@@ -42,6 +43,7 @@ OPENAI_CHAT: Final = Shape(
     facts_of=facts_of,
     tap=tap,
     usage_of=usage_of,
+    adopt_proofs=adopt_proofs,
 )
 
 __all__ = ["OPENAI_CHAT"]

@@ -22,13 +22,14 @@ from metis.errors import CodecError
 from metis.ir.content import Thinking
 from metis.wire.carry import unwrap, wrap
 from metis.wire.codec import FOREIGN_SIGNATURE
+from metis.wire.openai_chat.accumulated import as_told
 from metis.wire.openai_chat.fields import Fields, Object, dump_text, load
 from metis.wire.openai_chat.parts import SHAPE
 
 ANTHROPIC, RESPONSES = "anthropic_messages", "openai_responses"
 ANTHROPIC_FORMAT, RESPONSES_FORMAT = "anthropic-claude-v1", "openai-responses-v1"
 _FORMATS = {ANTHROPIC: ANTHROPIC_FORMAT, RESPONSES: RESPONSES_FORMAT}
-_TEXT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
+TEXT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 _LEFTOVERS = "reasoning_details"  # extras key: details that are not as this module would write them
 
 
@@ -41,14 +42,15 @@ def decode_details(value: object) -> list[Thinking] | None:
     """The Thinking parts of a `reasoning_details` list; None when it is no list of typed objects."""
     if not isinstance(value, list):
         return None
-    entries = cast(list[Any], value)
-    found: list[Thinking] = []
-    pending: list[Object] = []  # texts that wait for the proof they belong to
-    for entry in entries:
+    entries: list[Object] = []
+    for entry in cast(list[Any], value):
         if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):  # pyright: ignore[reportUnknownMemberType]  # untyped JSON
             return None
-        item = cast(Object, entry)
-        if item.get("format") == RESPONSES_FORMAT and item["type"] in _TEXT_KEYS:
+        entries += as_told(cast(Object, entry), (ANTHROPIC_FORMAT, RESPONSES_FORMAT))
+    found: list[Thinking] = []
+    pending: list[Object] = []  # texts that wait for the proof they belong to
+    for item in entries:
+        if item.get("format") == RESPONSES_FORMAT and item["type"] in TEXT_KEYS:
             pending.append(item)
             continue
         if pending and not _is_responses_proof(item):
@@ -79,7 +81,7 @@ def _responses_thinking(texts: Sequence[Object], proof: Object | None, index: in
     plain: list[str] = []
     for item in texts:
         fields = Fields(item, strict=False)
-        said = fields.filled_text(_TEXT_KEYS[str(item["type"])]) or ""
+        said = fields.filled_text(TEXT_KEYS[str(item["type"])]) or ""
         (summaries if item["type"] == "reasoning.summary" else plain).append(said)
         leftovers.append(fields.rest)
     signature = item_id = None
@@ -112,7 +114,7 @@ def _single_thinking(item: Object, index: int) -> Thinking:
         data = fields.filled_text("data")
         thinking = Thinking(signature=data, redacted=True, origin=ANTHROPIC)
         return _canonical(thinking, [fields.rest], index)
-    text = fields.filled_text(_TEXT_KEYS.get(kind, "")) or ""
+    text = fields.filled_text(TEXT_KEYS.get(kind, "")) or ""
     carried = item.get("signature")
     if isinstance(carried, str) and carried.startswith(FOREIGN_SIGNATURE):
         thinking = unwrap(carried, Thinking(text=text))
@@ -174,7 +176,7 @@ def details_of(thinking: Thinking, index: int) -> list[Object]:
         kind = str(beside.get("type", ""))
         if not kind.startswith("reasoning."):
             return []
-        return [{**beside, **({_TEXT_KEYS[kind]: thinking.text} if thinking.text else {})}]
+        return [{**beside, **({TEXT_KEYS[kind]: thinking.text} if thinking.text else {})}]
     if thinking.origin in (SHAPE, ""):
         return []
     leftovers = cast("list[Object] | None", thinking.extras.get(_LEFTOVERS))
