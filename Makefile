@@ -25,7 +25,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@PYTHON="$(PYTHON)" scripts/setup
 
 check: setup  ## format, lint, style, types, import contracts, docs
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python scripts/check $(ARGS)
+	@$(BIN)/python scripts/check $(ARGS)
 
 format: setup  ## repair what can be repaired
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .

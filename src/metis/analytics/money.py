@@ -34,12 +34,12 @@ def rounded(nano_usd: int) -> str:
 def with_dollars(value: Any) -> Any:
     """Put an exact `x_usd` string beside every `x_nano_usd` integer of a JSON-like value, at any depth."""
     if isinstance(value, list | tuple):
-        return [with_dollars(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [with_dollars(item) for item in value]  # pyright: ignore[reportUnknownVariableType] -- any JSON
     if not isinstance(value, dict):
         return value
     found: dict[Any, Any] = {}
-    for name, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+    for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] -- any JSON
         found[name] = with_dollars(item)
         if isinstance(name, str) and name.endswith(_SUFFIX):
-            found[name.removesuffix("nano_usd") + "usd"] = None if item is None else usd(item)  # pyright: ignore[reportUnknownArgumentType]
+            found[name.removesuffix("nano_usd") + "usd"] = None if item is None else usd(item)  # pyright: ignore[reportUnknownArgumentType] -- any JSON
     return found

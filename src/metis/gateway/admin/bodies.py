@@ -73,7 +73,7 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, item in value.items():
         if isinstance(item, dict):
-            flat.update(flatten(item, f"{prefix}{name}."))  # pyright: ignore[reportUnknownArgumentType]
+            flat.update(flatten(item, f"{prefix}{name}."))  # pyright: ignore[reportUnknownArgumentType] -- any JSON
         else:
             flat[prefix + name] = item
     return flat
@@ -177,15 +177,15 @@ def key_value(record: KeyRecord, now_ts: int) -> dict[str, Any]:
 def with_times(value: Any) -> Any:
     """Put ISO 8601 beside epoch microseconds: `time` beside `ts`, `x_at` beside `x_ts`, at any depth."""
     if isinstance(value, list):
-        return [with_times(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [with_times(item) for item in value]  # pyright: ignore[reportUnknownVariableType] -- any JSON
     if not isinstance(value, dict):
         return value
     found: dict[Any, Any] = {}
-    for name, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+    for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] -- any JSON
         found[name] = with_times(item)
         if name == "ts" or (isinstance(name, str) and name.endswith("_ts")):
             label = "time" if name == "ts" else name.removesuffix("_ts") + "_at"
-            found[label] = None if item is None else iso(item)  # pyright: ignore[reportUnknownArgumentType]
+            found[label] = None if item is None else iso(item)  # pyright: ignore[reportUnknownArgumentType] -- any JSON
     return found
 
 
