@@ -10,7 +10,8 @@ import msgspec
 
 from metis.bootstrap.engine import build_providers
 from metis.cli.output import note, print_json, print_table
-from metis.config import Config, Loaded, config_candidates
+from metis.config import Config, Loaded, config_candidates, located
+from metis.errors import ConfigError
 
 _SECRET_WORDS: Final = ("authorization", "key", "token", "secret", "password", "cookie")
 _NO_SECRETS: Final = ("api_key_env", "api_key_file", "tls_key", "keepalive_s")
@@ -18,7 +19,10 @@ _NO_SECRETS: Final = ("api_key_env", "api_key_file", "tls_key", "keepalive_s")
 
 def check_config(loaded: Loaded) -> int:
     """Tell that the configuration can be used. Raises ConfigError, naming file, line and field, when it cannot."""
-    build_providers(loaded.config, os.environ)
+    try:
+        build_providers(loaded.config, os.environ)
+    except ConfigError as exc:
+        raise located(loaded, exc) from exc
     names = ", ".join(loaded.config.providers) or "none"
     if loaded.path is None:
         print(f"no metis.toml, so the defaults hold; providers: {names}")

@@ -60,7 +60,7 @@ def run_doctor(loaded: Loaded, *, online: bool, as_json: bool) -> int:
                 print(f"{'':<22} → {finding.remedy}")
         broken = sum(finding.status == "error" for finding in findings)
         doubtful = sum(finding.status == "warning" for finding in findings)
-        print(f"\n{len(findings)} checks, {broken} errors, {doubtful} warnings")
+        print(f"\n{len(findings)} checks: {broken} failed, {doubtful} doubtful")
     return 1 if any(finding.status == "error" for finding in findings) else 0
 
 
@@ -203,7 +203,8 @@ def _keys(config: Config) -> Iterator[Finding]:
     with open_accounts(config) as accounts:
         active = [key for key in accounts.list_keys() if not key.ephemeral]
     if active:
-        yield Finding("keys", "ok", f"{len(active)} Metis keys")
+        noun = "key" if len(active) == 1 else "keys"
+        yield Finding("keys", "ok", f"{len(active)} active Metis {noun}")
     else:
         yield Finding("keys", "ok", "no Metis key yet; the first 'metis up' makes one and shows it")
 

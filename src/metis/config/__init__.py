@@ -6,7 +6,7 @@ package imports the packages' dependency-free settings and nothing else of their
 
 from __future__ import annotations
 
-from metis.config.loading import Loaded, config_candidates, load_config
+from metis.config.loading import Loaded, config_candidates, load_config, located
 from metis.config.schema import Config, Ready, UpOptions
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "UpOptions",
     "config_candidates",
     "load_config",
+    "located",
 ]

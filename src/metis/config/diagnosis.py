@@ -27,6 +27,18 @@ _CREDENTIAL_HEADERS: Final = frozenset(
 )
 
 
+# What TOML's readers call the types.
+_PLAIN_WORDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "decimal": "a number",
+}
+
+
 class Fault(NamedTuple):
     """`path` are the steps to the offending setting."""
 
@@ -106,7 +118,8 @@ def _in_leaf(data: object, wanted: Any, path: tuple[str, ...]) -> Fault | None:
         if choices:
             reason = "must be one of " + ", ".join(map(repr, choices))
         elif reason.startswith("Expected "):
-            reason = "must be " + reason.removeprefix("Expected ").partition(", got ")[0]
+            wished = reason.removeprefix("Expected ").partition(", got ")[0].replace(" | null", "")
+            reason = "must be " + " ".join(_PLAIN_WORDS.get(word, word) for word in wished.split())
         shown = "" if isinstance(data, dict | list) else f", not {_shown(data)}"
         return Fault(path, reason + shown)
     return None

@@ -77,6 +77,14 @@ def load_config(
     return Loaded(config, path, origins)
 
 
+def located(loaded: Loaded, error: ConfigError) -> ConfigError:
+    """An error found after loading, with the file and line its field stands at."""
+    if loaded.path is None or not error.field:
+        return error
+    steps = tuple(error.field.split("."))
+    return _error(f"{error.field}: {error}", steps, _read(loaded.path), loaded.path)
+
+
 def _find(options: UpOptions, environ: Mapping[str, str]) -> Path | None:
     named = options.config or environ.get("METIS_CONFIG")
     if named:
