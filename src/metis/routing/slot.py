@@ -21,6 +21,7 @@ class Question:
     project_id: str
     shape: str
     allowed_models: tuple[str, ...]
+    operation: str = "generate"
     only_provider: str = ""  # set when a client credential binds the turn to one provider
 
 
@@ -47,3 +48,12 @@ def absent_or_unknown(question: Question, policy: Policy) -> bool:
     if not question.requested_model or question.wants_auto:
         return True
     return policy.directory.resolve(question.requested_model, question.shape) is None
+
+
+def may_be_forced(question: Question, policy: Policy) -> bool:
+    """Whether a forced default stands for this request too.
+
+    A default is a model to talk with. It makes no embeddings: those stay with the embedding model the client
+    named, as long as somebody serves it; vectors of another model would also fit nothing stored.
+    """
+    return question.operation != "embeddings" or absent_or_unknown(question, policy)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from metis.facts.decision import Verdict
-from metis.routing.slot import Policy, Question, Slot, absent_or_unknown
+from metis.routing.slot import Policy, Question, Slot, absent_or_unknown, may_be_forced
 
 
 def decide(question: Question, policy: Policy) -> Verdict:
     if not policy.default:
         return Verdict("global", "pass", "no default model is configured")
-    if policy.force:
+    if policy.force and may_be_forced(question, policy):
         return Verdict("global", "choose", f"{policy.default_why} is forced", policy.default)
     if absent_or_unknown(question, policy):
         return Verdict("global", "choose", "no known model was named", policy.default)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from metis.facts.decision import Verdict
-from metis.routing.slot import Policy, Question, Slot, absent_or_unknown
+from metis.routing.slot import Policy, Question, Slot, absent_or_unknown, may_be_forced
 
 
 def decide(question: Question, policy: Policy) -> Verdict:
     project = policy.projects.get(question.project_id)
     if project is None:
         return Verdict("workspace", "pass", "the project has no default model")
-    if project.force:
+    if project.force and may_be_forced(question, policy):
         return Verdict("workspace", "choose", "the project's default is forced", project.default)
     if absent_or_unknown(question, policy):
         return Verdict("workspace", "choose", "no known model was named", project.default)
