@@ -18,16 +18,16 @@ from metis.embedded.settings import EmbeddedSettings
 
 log = structlog.get_logger("metis.embedded")
 _PAGE: Final = 4096
-_RESTART_AFTER_S: Final = 1.0
+_RESTART_AFTER_S: Final = 0.2
 
 
 class Whereabouts(msgspec.Struct, frozen=True):
-    """Where the embedded model answers, and the secret that every request to it needs."""
+    """Where the embedded model answers, the secret that every request to it needs, its limits in tokens."""
 
     base_url: str
     secret: str
-    model: str
     context_window: int
+    max_output_tokens: int
 
 
 class SharedPage:
@@ -36,15 +36,23 @@ class SharedPage:
     def __init__(self) -> None:
         self._page = mmap.mmap(-1, _PAGE)
 
-    def write(self, whereabouts: Whereabouts) -> None:
-        payload = msgspec.json.encode(whereabouts)
-        self._page[4 : 4 + len(payload)] = payload
-        self._page[:4] = len(payload).to_bytes(4, "little")
+    def write(self, whereabouts: Whereabouts | None) -> None:
+        """One process writes. None: the model is down, and its port may soon be somebody else's."""
+        self._page[:4] = bytes(4)
+        if whereabouts is not None:
+            payload = msgspec.json.encode(whereabouts)
+            self._page[4 : 4 + len(payload)] = payload
+            self._page[:4] = len(payload).to_bytes(4, "little")
 
     def read(self) -> Whereabouts | None:
-        """None until the model has come up."""
+        """None while the model is not up, also when it is just being written."""
         length = int.from_bytes(self._page[:4], "little")
-        return msgspec.json.decode(self._page[4 : 4 + length], type=Whereabouts) if length else None
+        if not length:
+            return None
+        try:
+            return msgspec.json.decode(self._page[4 : 4 + length], type=Whereabouts)
+        except msgspec.DecodeError:
+            return None  # the generation moves once it is written, and it will be read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +68,44 @@ def run_embedded(plan: EmbeddedPlan, end: ChildEnd) -> None:
 
 
 async def _keep_up(plan: EmbeddedPlan, end: ChildEnd) -> None:
-    """Raises EmbeddedModelError when the first start fails: then there is nothing to serve with."""
+    """Raises EmbeddedModelError when the model does not start: the supervisor tries again, ever later."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(end.lifeline_fd, stop.set)
+    stopped = asyncio.ensure_future(stop.wait())
     said_ready = False
     while not stop.is_set():
         process = EmbeddedProcess(plan.settings)
         try:
-            model = await process.start()
-            plan.page.write(
-                Whereabouts(model.base_url, model.secret, model.model, model.context_window)
+            starting = asyncio.ensure_future(process.start())
+            await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait((starting,))
+                break
+            model = starting.result()
+            _announce(
+                plan,
+                Whereabouts(
+                    model.base_url, model.secret, model.context_window, model.max_output_tokens
+                ),
             )
-            if said_ready:
-                plan.generations.bump_config()  # workers look the new port up
-            else:
+            if not said_ready:
                 end.say_ready()
                 said_ready = True
             died = asyncio.ensure_future(process.wait())
-            stopped = asyncio.ensure_future(stop.wait())
             await asyncio.wait((died, stopped), return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
             if not stop.is_set():
+                _announce(plan, None)
                 log.error("embedded.died", last_words=process.last_words[-3:])
                 await asyncio.sleep(_RESTART_AFTER_S)
         finally:
             await process.stop()
     loop.remove_reader(end.lifeline_fd)
+
+
+def _announce(plan: EmbeddedPlan, whereabouts: Whereabouts | None) -> None:
+    """Tell the workers: they look again when the generation has moved."""
+    plan.page.write(whereabouts)
+    plan.generations.bump_config()

@@ -12,10 +12,12 @@ from metis.catalog.models import AUTO_NAMES, display_name, known_models
 from metis.catalog.pricing import Prices
 from metis.clients import identify
 from metis.config import Config
+from metis.embedded.weights import model_name
 from metis.errors import ConfigError
 from metis.facts.ids import IdFactory
 from metis.gateway.model_list import ListedModel, ModelList, build_model_list
 from metis.providers import kind_named
+from metis.providers.local import running
 from metis.providers.provider import Provider, build_provider
 from metis.providers.settings import ProviderSettings
 from metis.routing.chain import Router
@@ -31,7 +33,14 @@ def build_providers(config: Config, secrets: Mapping[str, str]) -> dict[str, Pro
 
     Raises ConfigError on unknown kinds, unusable URLs and credentials that cannot be read.
     """
-    return {name: _provider(name, settings, secrets) for name, settings in config.providers.items()}
+    built = {
+        name: _provider(name, settings, secrets) for name, settings in config.providers.items()
+    }
+    own_model = model_name(config.embedded.weights)
+    return {
+        name: running(provider, own_model) if provider.kind.embedded else provider
+        for name, provider in built.items()
+    }
 
 
 def _provider(name: str, settings: ProviderSettings, environment: Mapping[str, str]) -> Provider:
@@ -81,7 +90,7 @@ def build_policy(config: Config, providers: Mapping[str, Provider], generation: 
             directory=directory,
             default=f"{targets[0].name}/{targets[0].default_model}",
             force=True,
-            default_why="the embedded model, as no provider key is configured,",
+            default_why="the only configured model",
             projects=routing.projects,
             generation=generation,
         )

@@ -24,6 +24,7 @@ from metis.bootstrap.supervisor import Child, ChildEnd, Supervisor, listen
 from metis.bootstrap.worker import WorkerPlan, run_worker, server_tls
 from metis.catalog.pricing import load_prices
 from metis.config import Config, Ready, UpOptions
+from metis.embedded.weights import locate
 from metis.errors import ConfigError
 from metis.gateway.admin.sessions import AdminSessions, digest_of, mint_admin_token
 from metis.gateway.settings import GatewaySettings
@@ -73,7 +74,9 @@ class _Start:
         build_scripted(config)  # nor a script
         self._page = SharedPage()
         self._providers = build_providers(config, os.environ)
-        self._embedded = any(provider.kind.name == "local" for provider in self._providers.values())
+        self._embedded = any(provider.kind.embedded for provider in self._providers.values())
+        if self._embedded:
+            locate(config.embedded.weights)  # nor a part that is missing
         self._sessions = AdminSessions(digest_of(self._admin_token), _now_ts)
 
     def supervisor(self, on_ready: Callable[[Ready], None]) -> Supervisor:
@@ -154,8 +157,13 @@ class _Start:
             return self._providers
 
         return {
-            name: at_address(provider, found.base_url, found.secret)
-            if provider.kind.name == "local"
+            name: at_address(
+                provider,
+                found.base_url,
+                found.secret,
+                (found.context_window, found.max_output_tokens),
+            )
+            if provider.kind.embedded
             else provider
             for name, provider in self._providers.items()
         }

@@ -11,14 +11,13 @@ import secrets
 import sys
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from metis.embedded.server import Failed, Orders, Ready
 from metis.embedded.settings import EmbeddedSettings
-from metis.embedded.weights import MODEL_NAME, locate
+from metis.embedded.weights import locate, model_name
 from metis.errors import EmbeddedModelError
 
 _MOST_THREADS: Final = 4  # 135M parameters gain nothing from more
@@ -141,7 +140,7 @@ def make_orders(settings: EmbeddedSettings) -> Orders:
     """What to tell the child; the secret is new each time. Raises as `locate` does."""
     return Orders(
         weights=str(locate(settings.weights)),
-        model=MODEL_NAME if settings.weights is None else Path(settings.weights).stem.lower(),
+        model=model_name(settings.weights),
         secret=secrets.token_urlsafe(32),
         parent_pid=os.getpid(),
         threads=settings.threads or min(_MOST_THREADS, _usable_cores()),

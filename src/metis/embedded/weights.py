@@ -29,6 +29,11 @@ Run = Callable[[Sequence[str]], int]
 """Runs a command, lets its output through, and returns its exit code."""
 
 
+def model_name(own: str | None = None) -> str:
+    """What the model is called: after the file where it is somebody's `own`."""
+    return MODEL_NAME if own is None else Path(own).stem.lower()
+
+
 def package_dir(package: str) -> Path | None:
     """The folder of an installed package, found without importing it; None when it is not installed."""
     spec = importlib.util.find_spec(package)

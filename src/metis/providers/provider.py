@@ -5,14 +5,17 @@ Kinds are listed in `providers/__init__`. Nothing here opens a socket, and nothi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
 from metis.errors import ConfigError
 from metis.facts.failure import FailureClass, classify_status
+from metis.ir.response import ErrorInfo
 from metis.providers.settings import ProviderSettings
 from metis.wire.codec import ShapeName
+from metis.wire.splice import Fields
 
 AuthStyle = Literal["x-api-key", "bearer", "none"]
 
@@ -24,14 +27,30 @@ SHAPE_NAMES: Final[tuple[ShapeName, ...]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FieldEdit:
+    """A top-level field of a request's body and the JSON text it gets; `why` is said on the turn."""
+
+    name: str
+    value: bytes
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderKind:
     """What all providers of one kind have in common.
 
-    `paths` maps an operation or shape to its path below the API root. `claims` are globs of model
-    names that belong to this kind. `native_v1`: the root of its API is `/v1` when the base URL has no path.
-    `any_model`: model names cannot be known beforehand (compatible servers). `errors` maps an error
-    type or code in the body to a failure class, before the status is looked at.
+    `paths` maps an operation or shape to its path below the API root; "count_tokens" takes the body
+    of Anthropic's API, "SHAPE/count_tokens" that of the shape and answers as Anthropic's does.
+    `claims` are globs of model names that belong to this kind. `root_has_v1`: its base URL is the root
+    and the paths bring `/v1`. `any_model`: model names cannot be known beforehand (compatible
+    servers). `free`: calls cost nothing anywhere. `embedded`: Metis starts the server itself.
+    `errors` maps an error type or code in the body to a failure class, before the status is looked at.
+
+    For servers that need more than their API's own words: `edits` takes the provider, the operation
+    (or the shape) and the body's top-level fields in the provider's shape, and gives what must read
+    otherwise; it raises BadRequest, with the remedy, on what the server could never answer.
+    `explain` takes an error the server answered with and gives a better one, or the same.
     """
 
     name: str
@@ -45,10 +64,13 @@ class ProviderKind:
     accepts_client_credentials: bool = False
     any_model: bool = False
     free: bool = False
+    embedded: bool = False
     root_has_v1: bool = True
     default_model: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     errors: dict[str, FailureClass] = field(default_factory=dict[str, FailureClass])
+    edits: Callable[[Provider, str, Fields], tuple[FieldEdit, ...]] | None = None
+    explain: Callable[[Provider, ErrorInfo], ErrorInfo] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +91,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One configured upstream, ready to be called. The credential is kept as the header it becomes."""
+    """One configured upstream, ready to be called. The credential is kept as the header it becomes.
+
+    `context_window` and `max_output_tokens` are tokens, and known (not 0) where one model is behind it.
+    """
 
     name: str
     kind: ProviderKind
@@ -82,6 +107,8 @@ class Provider:
     credential: tuple[bytes, bytes] | None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     script: str | None = None
+    context_window: int = 0
+    max_output_tokens: int = 0
 
     def path_for(self, operation: str, model: str = "") -> bytes | None:
         """The path of an operation (a shape's name, count_tokens, embeddings, completions), if it has it."""

@@ -126,13 +126,20 @@ class Answerer:
         provider: Provider,
         decision: RouteDecision | None,
     ) -> tuple[Answer, ErrorInfo]:
-        """An upstream's error: untouched in its own shape, translated with the original inside else."""
+        """An upstream's error: untouched in its own shape, translated with the original inside else.
+
+        A kind of server that names no remedy itself may have it explained: then in the client's shape.
+        """
         shapes = self._engine.shapes
         source = outbound.shape or shapes.get(self._inbound.shape) or shapes["openai_chat"]
         info = source.decode_error(status, body)
         gateway_pays = not self._inbound.client_credential
         if status in (401, 403) and gateway_pays:
             return self.error(credential_refused(provider.name, status), decision), info
+        if provider.kind.explain is not None:
+            explained = provider.kind.explain(provider, info)
+            if explained is not info:
+                return self.error(explained, decision), explained
         headers = self.headers(decision, ())
         named = {name.lower() for name, _ in headers}
         if status in (429, 529) and b"retry-after" not in named:

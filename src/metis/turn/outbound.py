@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from metis.turn.actions import Inbound
 from metis.turn.crossing import as_fidelity
 from metis.wire.codec import ReplyContext, Shape
 from metis.wire.effective_tools import reply_tools
-from metis.wire.splice import Body, Fields, member_spans, replace_fields
+from metis.wire.splice import Body, Fields, member_spans, read_body, replace_fields
 
 # Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
 # gateway credential, and what would let an upstream answer in a coding nobody asked for.
@@ -162,6 +162,25 @@ def raw_operation(
         path=_path(provider, operation, model),
         strip_usage=strip_usage,
         notes=tuple(FidelityNote("edited", f"$.{name}") for name in edits),
+    )
+
+
+def with_edits(outbound: Outbound, provider: Provider, operation: str) -> Outbound:
+    """The request with what this kind of server must read otherwise, each edit noted.
+
+    Raises BadRequest on what the server could never answer.
+    """
+    if provider.kind.edits is None:
+        return outbound
+    body = read_body(outbound.body)
+    edits = provider.kind.edits(provider, operation, body.fields)
+    if not edits:
+        return outbound
+    return replace(
+        outbound,
+        body=replace_fields(body.text, body.spans, {edit.name: edit.value for edit in edits}),
+        notes=outbound.notes
+        + tuple(FidelityNote("edited", f"$.{edit.name}", edit.why) for edit in edits),
     )
 
 

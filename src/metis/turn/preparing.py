@@ -19,7 +19,14 @@ from metis.turn.counting import estimate_count
 from metis.turn.crossing import as_fidelity
 from metis.turn.engine import Engine
 from metis.turn.intake import Intake
-from metis.turn.outbound import CrossingNames, Outbound, crossed, raw_operation, same_shape
+from metis.turn.outbound import (
+    CrossingNames,
+    Outbound,
+    crossed,
+    raw_operation,
+    same_shape,
+    with_edits,
+)
 from metis.turn.refusals import THREAD_REFUSAL
 from metis.wire.codec import FOREIGN_SIGNATURE, Shape
 from metis.wire.splice import Body, read_body
@@ -52,10 +59,12 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     provider = engine.providers[decision.provider]
     if inbound.operation == "generate" and shape is not None:
         outbound = _generation(engine, inbound, intake, shape, (provider, decision.model, turn_id))
-        return Plan(decision, provider, outbound)
+        return Plan(decision, provider, with_edits(outbound, provider, inbound.operation))
     if provider.path_for(inbound.operation) is None:
-        if inbound.operation == "count_tokens":
-            return estimate_count(inbound.body)
+        if inbound.operation == "count_tokens" and shape is not None:
+            way = (provider, decision.model, turn_id)
+            outbound = _count(engine, inbound, intake, shape, way)
+            return Plan(decision, provider, outbound) if outbound else estimate_count(inbound.body)
         raise NotFound(
             f"model {decision.model!r} is served by {provider.name!r}, which has no "
             f"{inbound.operation} endpoint; name a model of a provider that has one",
@@ -64,7 +73,7 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     outbound = raw_operation(
         inbound.operation, intake.body, provider, (decision.model, intake.model)
     )
-    return Plan(decision, provider, outbound)
+    return Plan(decision, provider, with_edits(outbound, provider, inbound.operation))
 
 
 def _generation(
@@ -86,6 +95,24 @@ def _generation(
         model=model, response_id=turn_id.removeprefix("turn_"), created=int(engine.clock.time())
     )
     return crossed(inbound, shape, target, provider, names)
+
+
+def _count(
+    engine: Engine,
+    inbound: Inbound,
+    intake: Intake,
+    shape: Shape,
+    way: tuple[Provider, str, str],
+) -> Outbound | None:
+    """A count by a server of another shape: it counts what it would be sent. None where it cannot."""
+    provider, model, _ = way
+    path = provider.path_for(f"{provider.shapes[0]}/count_tokens", model)
+    if path is None:
+        return None
+    outbound = _generation(engine, inbound, intake, shape, way)
+    # The answer is nobody's shape: it goes to the client as it comes.
+    outbound = replace(outbound, shape=None, context=None, path=path)
+    return with_edits(outbound, provider, inbound.operation)
 
 
 def _without_foreign_signatures(text: bytes, shape: Shape) -> tuple[Body, tuple[FidelityNote, ...]]:
