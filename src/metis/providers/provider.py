@@ -44,7 +44,8 @@ class ProviderKind:
     of Anthropic's API, "SHAPE/count_tokens" that of the shape and answers as Anthropic's does.
     `claims` are globs of model names that belong to this kind. `root_has_v1`: its base URL is the root
     and the paths bring `/v1`. `any_model`: model names cannot be known beforehand (compatible
-    servers). `free`: calls cost nothing anywhere. `embedded`: Metis starts the server itself.
+    servers). `free`: calls cost nothing anywhere. `takes_proofs`: it stands before models of other
+    shapes too, and takes back what proves their thinking. `embedded`: Metis starts the server itself.
     `errors` maps an error type or code in the body to a failure class, before the status is looked at.
 
     For servers that need more than their API's own words: `edits` takes the provider, the operation
@@ -64,6 +65,7 @@ class ProviderKind:
     accepts_client_credentials: bool = False
     any_model: bool = False
     free: bool = False
+    takes_proofs: bool = False
     embedded: bool = False
     root_has_v1: bool = True
     default_model: str = ""

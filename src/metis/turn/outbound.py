@@ -116,7 +116,10 @@ def crossed(
     sentence = source.uncrossable(request)
     if sentence is not None:
         raise BadRequest(sentence)
-    encoded = target.encode_request(msgspec.structs.replace(request, model=context.model))
+    outgoing = msgspec.structs.replace(request, model=context.model)
+    if provider.kind.takes_proofs:
+        outgoing = target.adopt_proofs(outgoing)
+    encoded = target.encode_request(outgoing)
     custom, namespaces = reply_tools(request)
     return Outbound(
         body=encoded.body,

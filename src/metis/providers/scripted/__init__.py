@@ -38,6 +38,7 @@ SCRIPTED: Final = ProviderKind(
     claims=(),
     price_provider="scripted",
     any_model=True,
+    takes_proofs=True,
     default_model="scripted-1",
     # The words of both families whose shapes it speaks, where the status alone would mislead.
     errors={
