@@ -71,6 +71,9 @@ class _ReadyFile(msgspec.Struct):
 
 def run_exec(loaded: Loaded, request: ExecRequest) -> int:
     """Run it, print the receipt to standard error, and give the command's own exit code."""
+    refusal = _cannot_run(request.command[0])
+    if refusal:
+        return refusal
     start_us = time.time_ns() // 1000
     with ExitStack() as stack:
         private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metis-exec-")))
@@ -182,14 +185,21 @@ def _run(loaded: Loaded, request: ExecRequest, through: Through, private: Path) 
     for settings in config.providers.values():
         if settings.api_key_env and settings.api_key_env not in _set_by(client, gateway):
             environment.pop(settings.api_key_env, None)
-    executable = shutil.which(command[0], path=environment.get("PATH"))
-    if executable is None:
-        found = Path(command[0])
-        note(
-            f"metis: cannot run {command[0]!r}: {'it is not executable' if found.exists() else 'no such command'}"
-        )
-        return _NOT_EXECUTABLE if found.exists() else _NOT_FOUND
-    return _supervise(subprocess.Popen([executable, *command[1:]], env=environment))
+    try:
+        process = subprocess.Popen(command, env=environment)
+    except OSError as exc:  # no program after all: a script without its first line, a broken binary
+        note(f"metis: cannot run {command[0]!r}: {exc.strerror}")
+        return _NOT_EXECUTABLE
+    return _supervise(process)
+
+
+def _cannot_run(name: str) -> int:
+    """The exit code a shell gives for a command that cannot be run, with the reason said; 0 when it can."""
+    if shutil.which(name) is not None:
+        return 0
+    exists = os.sep in name and Path(name).exists()
+    note(f"metis: cannot run {name!r}: {'it is not executable' if exists else 'no such command'}")
+    return _NOT_EXECUTABLE if exists else _NOT_FOUND
 
 
 def prepare(

@@ -1,0 +1,112 @@
+"""`metis keys`: shown once, then only by name; ended at once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from metis.cli.keys import parse_duration_s
+from metis.errors import BadRequest
+
+
+def test_the_key_alone_is_on_standard_output(metis):
+    said = metis("keys", "create", "--name", "ci")
+    assert said.out.startswith("sk-metis-")
+    assert len(said.out.splitlines()) == 1
+    assert "shown only this once" in said.err
+
+
+def test_owner_and_limits_are_kept(metis):
+    made = json.loads(
+        metis(
+            *("keys", "create", "--name", "ci", "--user", "ann", "--team", "t", "--project", "p"),
+            *(
+                "--model",
+                "gpt-5.2",
+                "--allow",
+                "gpt-*",
+                "--allow",
+                "o*",
+                "--expires",
+                "2h",
+                "--json",
+            ),
+        ).out
+    )
+    key = made.pop("key")
+    [listed] = json.loads(metis("keys", "list", "--json").out)
+    assert listed == made
+    assert key.startswith(listed["prefix"] + "-")
+    assert {name: listed[name] for name in ("name", "user_id", "team_id", "project_id")} == {
+        "name": "ci",
+        "user_id": "ann",
+        "team_id": "t",
+        "project_id": "p",
+    }
+    assert (listed["pinned_model"], listed["allowed_models"]) == ("gpt-5.2", ["gpt-*", "o*"])
+    assert listed["state"].startswith("until ")
+
+
+def test_no_list_shows_a_secret(metis):
+    key = metis("keys", "create").out.strip()
+    secret = key.rpartition("-")[2]
+    for arguments in (("keys", "list"), ("keys", "list", "--json"), ("keys", "list", "--all")):
+        said = metis(*arguments)
+        assert secret not in said.out + said.err
+        assert key.removesuffix("-" + secret) in said.out
+
+
+def test_a_revoked_key_leaves_the_list_and_stays_in_all(metis):
+    metis("keys", "create", "--name", "a")
+    prefix = json.loads(metis("keys", "list", "--json").out)[0]["prefix"]
+    assert metis("keys", "revoke", prefix).out.startswith(f"revoked {prefix}")
+    assert metis("keys", "list", "--json").out == "[]\n"
+    assert json.loads(metis("keys", "list", "--all", "--json").out)[0]["state"] == "revoked"
+    assert "there is no key yet" in metis("keys", "list").err
+
+
+def test_rotating_gives_a_new_key_of_the_same_owner(metis):
+    metis("keys", "create", "--name", "a", "--user", "ann")
+    old = json.loads(metis("keys", "list", "--json").out)[0]
+    new = json.loads(metis("keys", "rotate", old["prefix"], "--grace", "1h", "--json").out)
+    assert (new["user_id"], new["replaces"]) == ("ann", old["key_id"])
+    states = {
+        key["key_id"]: key["state"] for key in json.loads(metis("keys", "list", "--json").out)
+    }
+    assert states[old["key_id"]].startswith("until ")
+    assert states[new["key_id"]] == "active"
+    metis("keys", "rotate", new["prefix"])
+    active = {key["key_id"] for key in json.loads(metis("keys", "list", "--json").out)}
+    assert old["key_id"] in active
+    assert new["key_id"] not in active
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("create", "--expires", "soon"),
+            "'soon' is no duration; write a number and s, m, h, d or w",
+        ),
+        (("create", "--user", " "), "user_id ' ' must be 1 to 128 printable characters"),
+        (("rotate", "nope"), "there is no key 'nope'"),
+    ],
+)
+def test_what_cannot_be_done_is_said(metis, arguments: tuple[str, ...], message: str):
+    said = metis("keys", *arguments)
+    assert said.code == 1
+    assert message in said.err
+
+
+def test_durations_are_read():
+    assert [parse_duration_s(text) for text in ("90s", "15m", "2h", "1d", "1w")] == [
+        90,
+        900,
+        7200,
+        86_400,
+        604_800,
+    ]
+    for text in ("", "h", "1", "1.5h", "-1h", "1y"):
+        with pytest.raises(BadRequest):
+            parse_duration_s(text)
