@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.installed
-UV = $$(command -v uv || echo $(BIN)/uv)
 JOBS = $${METIS_TEST_JOBS:-auto}
 
 # The stamp holds the folder it was made in: an environment that was moved along with its repository is made anew.
@@ -42,7 +41,7 @@ bench: setup  ## CPU per request and per chunk beside nginx's, start and memory 
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: setup  ## refresh the hashed lock files
-	@uv=$(UV); lock() { $$uv pip compile --quiet --universal --generate-hashes --override requirements/overrides.txt \
+	@lock() { scripts/uv pip compile --quiet --universal --generate-hashes --override requirements/overrides.txt \
 		--custom-compile-command "make lock" --python-version 3.11 --extra local pyproject.toml $(ARGS) "$$@"; }; \
 	lock --no-emit-package metis -o requirements/runtime.txt && \
 	lock --group dev -c requirements/runtime.txt -o requirements/dev.txt
