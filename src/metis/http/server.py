@@ -20,9 +20,7 @@ MAX_QUEUED_REQUESTS: Final = 32  # pipelined behind the one being served
 
 
 class HttpRequest:
-    """One request as it came. `headers` keep their case; `named` has lower-cased names, last one wins.
-
-    """
+    """One request as it came. `headers` keep their case; `named` has lower-cased names, last one wins."""
 
     __slots__ = (
         "body",
