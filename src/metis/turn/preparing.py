@@ -137,6 +137,7 @@ def _question(engine: Engine, inbound: Inbound, intake: Intake) -> Question:
         pinned_model=who.pinned_model or "",
         project_id=who.project_id,
         shape=inbound.shape,
+        operation=inbound.operation,
         allowed_models=who.allowed_models,
         only_provider=_bound_provider(engine, inbound),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,36 +21,37 @@ POLICIES = {
         directory=DIRECTORY, projects={"web": ProjectRouting(default=CLAUDE, force=True)}
     ),
 }
-ASKED = Question(
-    requested_model="gpt-5.2",
-    wants_auto=False,
-    override_model="",
-    pinned_model="",
-    project_id="web",
-    shape="openai_chat",
-    allowed_models=(),
-)
 
 
-def chosen(question: Question, policy: Policy) -> tuple[str, str]:
-    decision = decide(question, policy)
+def chosen(policy: Policy, **asked: Any) -> tuple[str, str]:
+    """Provider and model for a request of the project `web` that differs from the usual in `asked`."""
+    usual: dict[str, Any] = {
+        "requested_model": "gpt-5.2",
+        "wants_auto": False,
+        "override_model": "",
+        "pinned_model": "",
+        "project_id": "web",
+        "shape": "openai_chat",
+        "allowed_models": (),
+    }
+    decision = decide(Question(**{**usual, **asked}), policy)
     return decision.provider, decision.model
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_it_answers_what_another_model_was_asked(policy: Policy) -> None:
-    assert chosen(ASKED, policy) == ("anthropic", "claude-sonnet-4-5")
-    completion = replace(ASKED, operation="completions")
-    assert chosen(completion, policy) == ("anthropic", "claude-sonnet-4-5")
+    assert chosen(policy) == ("anthropic", "claude-sonnet-4-5")
+    assert chosen(policy, operation="completions") == ("anthropic", "claude-sonnet-4-5")
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_it_makes_no_embeddings_where_the_model_named_is_served(policy: Policy) -> None:
-    asked = replace(ASKED, requested_model="text-embedding-3-small", operation="embeddings")
-    assert chosen(asked, policy) == ("openai", "text-embedding-3-small")
+    named = "text-embedding-3-small"
+    found = chosen(policy, requested_model=named, operation="embeddings")
+    assert found == ("openai", "text-embedding-3-small")
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_it_stands_for_an_embedding_model_that_nobody_serves(policy: Policy) -> None:
-    asked = replace(ASKED, requested_model="my-embedder", operation="embeddings")
-    assert chosen(asked, policy) == ("anthropic", "claude-sonnet-4-5")
+    found = chosen(policy, requested_model="my-embedder", operation="embeddings")
+    assert found == ("anthropic", "claude-sonnet-4-5")
