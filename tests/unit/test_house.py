@@ -287,6 +287,8 @@ def test_the_docs_check_finds_what_leads_nowhere(tmp_path: Path) -> None:
 
 [good](docs/a.md#part-two), [no file](docs/b.md), [no heading](docs/a.md#part-three), [out](https://example.org)
 
+`gateway/admin/metrics.py` and `wire/x.py` are fine, `gateway/nothing.py` is not.
+
 Type `make run`, `make nonsense`, `metis keys create|list|burn`, `metis up --port 0 --nowhere`, `metis exec -- up --x`.
 
 ```
@@ -305,11 +307,12 @@ prot = 1
         "README.md:3: no such file: docs/b.md",
         "README.md:3: no such heading: docs/a.md#part-three",
     ]
+    assert list(docs.stale_modules()) == ["README.md:5: no such module: gateway/nothing.py"]
     assert list(docs.stale_commands()) == [
-        "README.md:5: no such command: make nonsense",
-        "README.md:5: no such command: metis keys burn",
-        "README.md:5: no such command: metis up --nowhere",
-        "README.md:8: no such command: metis dance",
+        "README.md:7: no such command: make nonsense",
+        "README.md:7: no such command: metis keys burn",
+        "README.md:7: no such command: metis up --nowhere",
+        "README.md:10: no such command: metis dance",
     ]
     stale = list(docs.stale_settings())
     assert len(stale) == 1
