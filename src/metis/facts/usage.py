@@ -22,7 +22,7 @@ class PaidBy(StrEnum):
     CLIENT = "client"
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Tokens of one upstream call.
 
     `input_tokens` counts fresh input only: cache reads and writes are beside it, never inside it

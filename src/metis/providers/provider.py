@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from metis.errors import ConfigError
 from metis.facts.failure import FailureClass, classify_status
+from metis.http.headers import encode_headers
 from metis.ir.response import ErrorInfo
 from metis.providers.settings import ProviderSettings
 from metis.wire.codec import ShapeName
@@ -111,6 +112,16 @@ class Provider:
     script: str | None = None
     context_window: int = 0
     max_output_tokens: int = 0
+    host: bytes = field(init=False)
+    own_headers: frozenset[bytes] = field(init=False)
+    header_lines: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Write once what every request to this provider says."""
+        own = frozenset(name.lower() for name, _ in self.headers)
+        object.__setattr__(self, "host", self.origin.authority.encode())
+        object.__setattr__(self, "own_headers", own)
+        object.__setattr__(self, "header_lines", encode_headers(self.headers))
 
     def path_for(self, operation: str, model: str = "") -> bytes | None:
         """The path of an operation (a shape's name, count_tokens, embeddings, completions), if it has it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from metis.facts.decision import SlotName, Verdict
 from metis.routing.settings import ProjectRouting
 from metis.routing.targets import Directory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a request brings to the chain. Two equal questions under one policy have equal answers."""
 
     requested_model: str  # "" when the body names none

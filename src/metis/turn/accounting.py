@@ -75,7 +75,7 @@ class TurnLedger:
         self.requested_model = requested_model
         self.session = session
         turn_id, previous = turn
-        self._ids: dict[str, Any] = {
+        ids = {
             "org_id": who.org_id,
             "team_id": who.team_id,
             "user_id": who.user_id,
@@ -88,6 +88,7 @@ class TurnLedger:
             "turn_id": turn_id,
             "previous_turn_id": previous,
         }
+        self._ids = {name: value for name, value in ids.items() if value}
 
     def _stamp(self) -> dict[str, Any]:
         return {

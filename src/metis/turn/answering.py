@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -160,11 +161,13 @@ class Answerer:
     ) -> Headers:
         headers: Headers = [(b"x-metis-turn", self._turn_id.encode())]
         if decision is not None:
-            headers.append((b"x-metis-model", safe_value(f"{decision.provider}/{decision.model}")))
-            route = f"{decision.slot}; {decision.reason}"
-            if self._engine.embedded:
-                route += "; embedded model, no provider key is configured"
-            headers.append((b"x-metis-route", safe_value(route)))
+            headers += _decision_headers(
+                decision.provider,
+                decision.model,
+                decision.slot,
+                decision.reason,
+                embedded=self._engine.embedded,
+            )
         if notes:
             verbs = [note.verb for note in notes]
             said = ", ".join(
@@ -172,6 +175,18 @@ class Answerer:
             )
             headers.append((b"x-metis-fidelity", said.encode()))
         return headers
+
+
+@lru_cache(maxsize=4096)
+def _decision_headers(
+    provider: str, model: str, slot: str, reason: str, *, embedded: bool
+) -> tuple[tuple[bytes, bytes], ...]:
+    """The decision as the client is told it; decisions repeat, so their headers are kept."""
+    note = "; embedded model, no provider key is configured" if embedded else ""
+    return (
+        (b"x-metis-model", safe_value(f"{provider}/{model}")),
+        (b"x-metis-route", safe_value(f"{slot}; {reason}{note}")),
+    )
 
 
 def _content_type(headers: Headers) -> bytes:

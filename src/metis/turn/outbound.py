@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -38,6 +38,7 @@ _NEVER_SENT: Final = HOP_BY_HOP | frozenset(
         b"x-real-ip",
     }
 )
+_USUAL_CONNECTION: Final = frozenset({b"keep-alive", b"close"})
 _CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
 _OTHER_SHAPE: Final = {
     "anthropic_messages": (b"openai-",),
@@ -52,8 +53,7 @@ KEY_MARK: Final = b"sk-metis-"
 _ASK_USAGE: Final = b'{"include_usage":true}'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outbound:
+class Outbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request ready to leave. `shape` is the upstream's; `context` is set for a crossing only."""
 
     body: bytes
@@ -179,7 +179,7 @@ def with_edits(outbound: Outbound, provider: Provider, operation: str) -> Outbou
     edits = provider.kind.edits(provider, operation, body.fields)
     if not edits:
         return outbound
-    return replace(
+    return msgspec.structs.replace(
         outbound,
         body=replace_fields(body.text, body.spans, {edit.name: edit.value for edit in edits}),
         notes=outbound.notes
@@ -204,23 +204,21 @@ def request_head(inbound: Inbound, provider: Provider, outbound: Outbound, targe
     named = inbound.named
     dropped = _NEVER_SENT
     connection = named.get(b"connection")
-    if connection is not None:
+    if connection is not None and connection.lower() not in _USUAL_CONNECTION:
         dropped = dropped | connection_options(connection)
     foreign = (
         _OTHER_SHAPE[target] if outbound.context is not None and target in _OTHER_SHAPE else ()
     )
-    lines = [
-        b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (outbound.path, provider.origin.authority.encode())
-    ]
-    own = {name.lower() for name, _ in provider.headers}
+    lines = [b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (outbound.path, provider.host)]
+    own, unwanted = provider.own_headers, (b"x-metis-", *foreign)
     for name, value in inbound.headers:
         lowered = name.lower()
-        if lowered in dropped or lowered in own or lowered.startswith((b"x-metis-", *foreign)):
+        if lowered in dropped or lowered in own or lowered.startswith(unwanted):
             continue
         lines.append(b"%b: %b\r\n" % (name, value))
     if outbound.context is not None:
         lines.append(encode_headers(_TRANSLATED_HEADERS.get(target, ())))
-    lines.append(encode_headers(provider.headers))
+    lines.append(provider.header_lines)
     lines.append(_credential_lines(inbound, provider))
     lines.append(
         b"content-type: application/json\r\naccept-encoding: identity\r\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -89,7 +88,7 @@ def _generation(
             return same_shape(intake.body, shape, provider, (model, intake.model))
         body, notes = _without_foreign_signatures(inbound.body, shape)
         outbound = same_shape(body, shape, provider, (model, intake.model))
-        return replace(outbound, notes=notes + outbound.notes)
+        return msgspec.structs.replace(outbound, notes=notes + outbound.notes)
     target = engine.shapes[provider.shapes[0]]
     names = CrossingNames(
         model=model, response_id=turn_id.removeprefix("turn_"), created=int(engine.clock.time())
@@ -111,7 +110,7 @@ def _count(
         return None
     outbound = _generation(engine, inbound, intake, shape, way)
     # The answer is nobody's shape: it goes to the client as it comes.
-    outbound = replace(outbound, shape=None, context=None, path=path)
+    outbound = msgspec.structs.replace(outbound, shape=None, context=None, path=path)
     return with_edits(outbound, provider, inbound.operation)
 
 

@@ -15,7 +15,7 @@ LARGER_MODEL: Final = (
 )
 
 # It answers 500, which clients try again, for a request that can never succeed.
-_CANNOT_BE_READ: Final = "Failed to parse"
+_FAULTS_OF_THE_REQUEST: Final = ("Failed to parse", "Unknown reasoning format")
 
 
 def explain(provider: Provider, error: ErrorInfo) -> ErrorInfo:
@@ -24,7 +24,7 @@ def explain(provider: Provider, error: ErrorInfo) -> ErrorInfo:
     code = None if error.code is not None and error.code.isdigit() else error.code
     if error.kind == "context_length":
         return replace(error, status=400, code=code, message=_over_the_window(provider, error))
-    if error.status == 500 and error.message.startswith(_CANNOT_BE_READ):
+    if error.status == 500 and error.message.startswith(_FAULTS_OF_THE_REQUEST):
         return replace(error, status=400, code=code, kind="invalid_request")
     return error if code == error.code else replace(error, code=code)
 
