@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,36 +153,17 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [scenario for scenario in SCENARIOS if options.only in scenario.name]
     results: dict[str, Any] = {}
-    failed = False
-    with tempfile.TemporaryDirectory(prefix="metis-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="metis-bench-") as folder, ExitStack() as running:
         upstream = Upstream(core=1)
+        running.callback(upstream.stop)
         nginx = Nginx(Path(folder) / "nginx", upstream.port, core=0)
+        running.callback(nginx.stop)
         metis = Metis(Path(folder) / "metis", upstream.port, core=0)
+        running.callback(metis.stop)
         time.sleep(1)
         idle_mb = rss_mb(metis.worker())
-        try:
-            for scenario in chosen:
-                rows: dict[str, list[dict[str, Any]]] = {"nginx": [], "metis": []}
-                total = len(chosen) * options.rounds
-                for number in range(options.rounds):
-                    order = (nginx, metis) if number % 2 == 0 else (metis, nginx)
-                    for target in order:
-                        rows[target.name].append(run_load(target, scenario, options.seconds, 1))
-                    at = chosen.index(scenario) * options.rounds + number + 1
-                    print(f"\r{at}/{total} {scenario.name:40}", end="", file=sys.stderr, flush=True)
-                ratios = [
-                    mine["cpu_us"] / theirs["cpu_us"]
-                    for mine, theirs in zip(rows["metis"], rows["nginx"], strict=True)
-                ]
-                results[scenario.name] = {**rows, "ratio": statistics.median(ratios)}
-                good = scenario.limit is None or statistics.median(ratios) <= scenario.limit
-                failed = failed or not good
-                _print_row(scenario, rows, ratios, good)
-        finally:
-            peak_mb = rss_mb(metis.worker())
-            metis.stop()
-            nginx.stop()
-            upstream.stop()
+        failed = measure(chosen, (nginx, metis), options, results)
+        peak_mb = rss_mb(metis.worker())
     print(f"\ncold start to ready {metis.cold_start_ms:.0f} ms (limit 600)")
     print(f"worker RSS idle {idle_mb:.0f} MB (limit 80), after load {peak_mb:.0f} MB")
     results["cold_start_ms"] = metis.cold_start_ms
@@ -190,6 +172,33 @@ def main() -> int:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(results, indent=1))
     return 1 if failed else 0
+
+
+def measure(
+    chosen: list[Scenario],
+    targets: tuple[Nginx, Metis],
+    options: argparse.Namespace,
+    results: dict[str, Any],
+) -> bool:
+    """Run every scenario's rounds; True when one was over its limit."""
+    failed = False
+    for scenario in chosen:
+        rows: dict[str, list[dict[str, Any]]] = {"nginx": [], "metis": []}
+        total = len(chosen) * options.rounds
+        for number in range(options.rounds):
+            for target in targets if number % 2 == 0 else reversed(targets):
+                rows[target.name].append(run_load(target, scenario, options.seconds, 1))
+            at = chosen.index(scenario) * options.rounds + number + 1
+            print(f"\r{at}/{total} {scenario.name:40}", end="", file=sys.stderr, flush=True)
+        ratios = [
+            mine["cpu_us"] / theirs["cpu_us"]
+            for mine, theirs in zip(rows["metis"], rows["nginx"], strict=True)
+        ]
+        results[scenario.name] = {**rows, "ratio": statistics.median(ratios)}
+        good = scenario.limit is None or statistics.median(ratios) <= scenario.limit
+        failed = failed or not good
+        _print_row(scenario, rows, ratios, good)
+    return failed
 
 
 def _print_row(

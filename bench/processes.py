@@ -162,7 +162,8 @@ class Metis:
         self.process = subprocess.Popen(command, env=environment)
         while not ready.exists():
             if self.process.poll() is not None or time.perf_counter() - began > 30:
-                raise SystemExit("metis did not start")
+                self.process.kill()
+                raise SystemExit("metis did not start; its message is above")
             time.sleep(0.002)
         self.cold_start_ms = (time.perf_counter() - began) * 1000
         said = json.loads(ready.read_text())

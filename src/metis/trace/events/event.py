@@ -10,7 +10,13 @@ SCHEMA = 1
 
 
 class Event(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag="event", gc=False
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="event",
+    tag="event",
+    gc=False,
 ):
     """The ids and the time of one fact. `ts` is epoch microseconds, UTC.
 
