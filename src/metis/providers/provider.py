@@ -115,16 +115,26 @@ class Provider:
     host: bytes = field(init=False)
     own_headers: frozenset[bytes] = field(init=False)
     header_lines: bytes = field(init=False)
+    fixed_paths: dict[str, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         """Write once what every request to this provider says."""
         own = frozenset(name.lower() for name, _ in self.headers)
         object.__setattr__(self, "host", self.origin.authority.encode())
         object.__setattr__(self, "own_headers", own)
+        fixed = {
+            operation: (self.prefix + path).encode("ascii")
+            for operation, path in self.kind.paths.items()
+            if "{model}" not in path
+        }
+        object.__setattr__(self, "fixed_paths", fixed)
         object.__setattr__(self, "header_lines", encode_headers(self.headers))
 
     def path_for(self, operation: str, model: str = "") -> bytes | None:
         """The path of an operation (a shape's name, count_tokens, embeddings, completions), if it has it."""
+        fixed = self.fixed_paths.get(operation)
+        if fixed is not None:
+            return fixed
         path = self.kind.paths.get(operation)
         if path is None:
             return None

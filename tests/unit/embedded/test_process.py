@@ -208,7 +208,7 @@ async def test_a_prompt_over_the_window_is_refused_with_both_counts(
 
 async def test_stop_ends_the_process_and_wait_tells_its_exit_code() -> None:
     async with started(SMALL) as (process, model):
-        await process.stop()
+        await process.stop(timeout_s=60)
         assert (await process.wait(), gone(model.pid)) == (0, True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from metis.errors import BadRequest
@@ -43,7 +44,9 @@ def test_edits_are_spliced_into_the_body_and_noted() -> None:
         assert (provider.name, operation, bytes(fields["a"])) == ("mine", "generate", b"[1, 2]")
         return FieldEdit("a", b"[3]", "because"), FieldEdit("c", b"true", "and so on")
 
-    assert with_edits(OUTBOUND, provider(replace(kind(), edits=edits)), "generate") == replace(
+    assert with_edits(
+        OUTBOUND, provider(replace(kind(), edits=edits)), "generate"
+    ) == msgspec.structs.replace(
         OUTBOUND,
         body=b'{ "b" : 1,\n "a":[3] , "model":"m","c":true}',
         notes=(

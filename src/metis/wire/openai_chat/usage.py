@@ -25,8 +25,14 @@ _OPENAIS: Final = frozenset(
 )
 
 
+_PLAIN: Final = _OPENAIS - {"completion_tokens_details"}
+
+
 def usage_of(raw: dict[str, Any]) -> Usage:
     """The neutral Usage; numbers that are missing, null or nonsense count as 0, nothing is ever negative."""
+    plain = _plain(raw)
+    if plain is not None:
+        return plain
     prompt_details = _object(raw.get("prompt_tokens_details"))
     completion_details = _object(raw.get("completion_tokens_details"))
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
@@ -52,6 +58,22 @@ def usage_of(raw: dict[str, Any]) -> Usage:
         output_audio_tokens=min(_count(completion_details, "audio_tokens"), completion),
         server_tools=_server_tools(raw),
     )
+
+
+def _plain(raw: Object) -> Usage | None:
+    """The usage where nothing but the three counts and cached tokens is told, and they add up."""
+    prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int or prompt < 0 or completion < 0:
+        return None
+    if raw.get("total_tokens") != prompt + completion or raw.keys() - _PLAIN:
+        return None
+    details = _object(raw.get("prompt_tokens_details"))
+    if not details:
+        return Usage(input_tokens=prompt, output_tokens=completion)
+    cached = details.get("cached_tokens") if len(details) == 1 else None
+    if type(cached) is not int or not 0 <= cached <= prompt:
+        return None
+    return Usage(input_tokens=prompt - cached, cache_read_tokens=cached, output_tokens=completion)
 
 
 def _cache_read(raw: Object, prompt_details: Object) -> int:
