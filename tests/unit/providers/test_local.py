@@ -159,7 +159,12 @@ def test_nonsense_for_tools_is_the_servers_to_refuse(tools: Any) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("image_url", "an image"), ("input_audio", "audio"), ("file", "a file")],
+    [
+        ("image_url", "an image"),
+        ("input_audio", "audio"),
+        ("file", "a file"),
+        ("video_url", "a video"),
+    ],
 )
 def test_what_is_no_text_is_refused_with_the_remedy(kind: str, name: str) -> None:
     part = {"type": kind, kind: {}}

@@ -20,14 +20,20 @@ from metis.wire.splice import Fields
 _LIMITS: Final = ("max_tokens", "max_completion_tokens", "n_predict")
 # What opens a call in the model's chat template: begun so, the answer can only be a call.
 _OPENED_CALL: Final = "<tool_call>\n"
-_UNREADABLE: Final = {"image_url": "an image", "input_audio": "audio", "file": "a file"}
+_UNREADABLE: Final = {
+    "image_url": "an image",
+    "input_audio": "audio",
+    "file": "a file",
+    "video_url": "a video",
+    "input_video": "a video",
+}
 _MARKS: Final = tuple(kind.encode() for kind in _UNREADABLE)
 
 
 def edits(provider: Provider, operation: str, fields: Fields) -> tuple[FieldEdit, ...]:
     """What to change in a body; `operation` is "completions" or one that takes a conversation.
 
-    Raises BadRequest on images, audio and files, on an empty conversation, and on a forced tool
+    Raises BadRequest on images, audio, videos and files, on an empty conversation, and on a forced tool
     that is not there.
     """
     limits = tuple(_limits(provider, fields))
