@@ -100,7 +100,7 @@ class Stage:
         name = model.partition("/")[2]
         deadline = time.monotonic() + 10
         while True:
-            query = "select * from calls where model = ? and state = 'closed' order by id"
+            query = "select * from calls where model = ? and state = 'closed' order by started_ts"
             found = self.gateway.rows(query, name)
             if len(found) >= count or time.monotonic() > deadline:
                 return found
@@ -137,4 +137,5 @@ def ledger_row(
         **USAGE,
         **changed,
     }
-    assert {name: row[name] for name in expected} == expected
+    wrong = {name: (row[name], expected[name]) for name in expected if row[name] != expected[name]}
+    assert wrong == {}, f"ledger row (is, should be): {wrong}"
