@@ -6,9 +6,10 @@ import asyncio
 import time
 from typing import Final, cast
 
+import msgspec
 import structlog
 
-from metis.errors import LedgerError, MetisError, NotFound, RequestError, RequestTimeout
+from metis.errors import Forbidden, LedgerError, MetisError, NotFound, RequestError, RequestTimeout
 from metis.facts.identity import Principal
 from metis.gateway.authentication import Authenticated, AuthFailure, authenticate
 from metis.gateway.decoding import decode_body
@@ -16,6 +17,7 @@ from metis.gateway.door import DoorState
 from metis.gateway.exchange import Exchange
 from metis.gateway.model_list import unlisted_model
 from metis.gateway.paths import Route, find_route, shape_of
+from metis.gateway.relay_paths import is_relay, relay_path
 from metis.http.headers import Headers, encode_headers, status_line
 from metis.http.server import HttpRequest, RequestReader
 from metis.ir.response import ErrorInfo
@@ -129,6 +131,8 @@ class ClientConnection(asyncio.Protocol):
         self._write_paused = False
         if self._exchange is not None:
             self._exchange.resume()
+        elif not self._busy:
+            self._serve_ready()
 
     # Time
 
@@ -171,9 +175,13 @@ class ClientConnection(asyncio.Protocol):
             return
         self._serving = True
         ready = self._reader.ready
-        while ready and not self._busy and self._transport is not None:
+        # A client that does not read its answers is given no further ones to hold for it.
+        while ready and not (self._busy or self._write_paused or self._is_closing()):
             self._serve(ready.popleft())
         self._serving = False
+        if ready and self._transport is not None and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
         if self._reading_paused and not ready and self._transport is not None:
             self._reading_paused = False
             self._transport.resume_reading()
@@ -205,6 +213,9 @@ class ClientConnection(asyncio.Protocol):
             body = b'{"status":"draining"}' if draining else _OPEN_ANSWERS[operation]
             self._answer(503 if draining else 200, [_JSON], body)
             return
+        if operation == "unknown" and is_relay(request.path, self._state.settings.relay):
+            self._begin_relay(request)
+            return
         if operation == "unknown":
             path = request.path.decode("latin-1")[:200]
             raise NotFound(f"no such path here: {request.method.decode()} {path}", code="not_found")
@@ -222,7 +233,13 @@ class ClientConnection(asyncio.Protocol):
         encoding = request.named.get(b"content-encoding")
         if encoding is not None:
             body = decode_body(body, encoding, state.settings.max_body_bytes)
-        inbound = Inbound(
+        self._begin(self._inbound(request, route, (who, body)))
+
+    def _inbound(
+        self, request: HttpRequest, route: Route, brought: tuple[Authenticated, bytes]
+    ) -> Inbound:
+        who, body = brought
+        return Inbound(
             operation=route.operation,
             shape=route.shape,
             path=request.path.decode("latin-1"),
@@ -233,11 +250,25 @@ class ClientConnection(asyncio.Protocol):
             client_credential=who.client_credential,
             received_ns=time.perf_counter_ns(),
         )
+
+    def _begin(self, inbound: Inbound) -> None:
+        state = self._state
         exchange = self._exchange = Exchange(self, state.upstream, state.ledger, state.counters)
         state.counters.add("active_turns")
-        if self._write_paused:
-            exchange.pause()
         exchange.begin(state.engine(), inbound)
+
+    def _begin_relay(self, request: HttpRequest) -> None:
+        who = self._authenticate(request)
+        if who.principal.budgeted:
+            raise Forbidden("a key with a budget cannot use relayed paths: their price is unknown")
+        wanted = relay_path(request.method, request.path, self._state.settings.relay)
+        target = wanted.path + (b"?" + request.query if request.query else b"")
+        inbound = self._inbound(request, Route("relay", "", ()), (who, request.body))
+        self._begin(
+            msgspec.structs.replace(
+                inbound, method=request.method, relay_to=wanted.provider, relay_path=target
+            )
+        )
 
     def _authenticate(self, request: HttpRequest) -> Authenticated:
         return authenticate(request.named, self._state.keys.ring(), time.time_ns() // 1000)
@@ -349,11 +380,17 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse_and_close(self, error: RequestError) -> None:
         """An answer to what could not be read to its end; then the connection is of no more use."""
+        request = self._reader.current
+        if isinstance(error, AuthFailure):
+            self._note_auth_failure(error, request)
         self._keep_alive = False
-        self._head_only = False
-        self._write_error(refusal(error), "openai_chat")
+        self._head_only = request.method == b"HEAD"
+        self._write_error(refusal(error), shape_of(find_route(request.path), request.named))
         if self._transport is not None:
             asyncio.get_running_loop().call_later(_LINGER_S, self._close)
+
+    def _is_closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
 
     def _close(self) -> None:
         if self._transport is not None:

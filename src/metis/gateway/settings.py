@@ -6,10 +6,11 @@ import msgspec
 
 
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One path of a provider that may be relayed as it is: `METHOD /path`, below `/anthropic` or `/openai`.
+    """Other paths of a provider that are relayed as they are: `[gateway.relay.NAME]` serves `/NAME/...`.
 
     `provider`: the configured provider's name. `allow`: entries such as `GET /v1/files`; a path may
-    end in `/*`, which stands for one more segment.
+    end in `/*`, which stands for one more segment. Their price is unknown, so keys with a budget are
+    refused.
     """
 
     provider: str

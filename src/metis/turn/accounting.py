@@ -132,6 +132,7 @@ class TurnLedger:
             )
             cost, unpriced = priced.nano_usd, priced.unpriced
             unknown = not priced.known or bool(unpriced)
+        unknown = unknown or self._inbound.operation == "relay"
         now_ns = self._engine.clock.monotonic_ns()
         first = call.first_byte_ns
         return LlmCallCompleted(

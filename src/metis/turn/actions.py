@@ -19,7 +19,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
     `operation`: generate, count_tokens, embeddings, completions. `shape`: the API shape of the
     path. `named`: headers by lower-cased name. `client_credential`: the client brought its own
-    provider credential (x-metis-key was used). `received_ns`: monotonic nanoseconds.
+    provider credential (x-metis-key was used). `received_ns`: monotonic nanoseconds. A `relay` names its
+    provider and path itself.
     """
 
     operation: str
@@ -31,6 +32,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal
     client_credential: bool = False
     received_ns: int = 0
+    method: bytes = b"POST"
+    relay_to: str = ""
+    relay_path: bytes = b""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from metis.turn.crossing import StreamCrossing, WholeCrossing
 from metis.turn.engine import Engine
 from metis.turn.outbound import Outbound
 from metis.turn.refusals import credential_refused
-from metis.turn.relay import Receiver, StreamRelay, WholeRelay
+from metis.turn.relay import PathRelay, Receiver, StreamRelay, WholeRelay
 
 # Said about the upstream's connection or site, not about this answer.
 _NOT_RELAYED: Final = HOP_BY_HOP | frozenset(
@@ -74,6 +74,8 @@ class Answerer:
     def receiver(self, headers: Headers, outbound: Outbound, stream: bool) -> Receiver:
         """How a 2xx answer is received, by what was asked and what the upstream says it sends."""
         shape = outbound.shape
+        if self._inbound.operation == "relay":
+            return PathRelay()
         sent_stream = _content_type(headers).startswith(b"text/event-stream")
         if shape is None:
             like = self._engine.shapes["openai_chat"]

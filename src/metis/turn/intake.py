@@ -38,12 +38,13 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     """Raises CodecError on a body that is no JSON object or whose decisive fields have wrong types."""
-    body = read_body(inbound.body, _DECISIVE)
+    relayed = inbound.operation == "relay"
+    body = Body(inbound.body, {}, {}) if relayed else read_body(inbound.body, _DECISIVE)
     fields = body.fields
     model = text_field(fields, "model") or ""
     stream = flag_field(fields, "stream") is True
     said = engine.identify(inbound.named, fields, inbound.path)
-    is_turn = inbound.operation != "count_tokens"
+    is_turn = inbound.operation not in ("count_tokens", "relay")
     previous = ""
     messages = message_slices(fields) if is_turn else []
     if is_turn:
@@ -62,7 +63,7 @@ def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
         model=model,
         stream=stream,
         max_tokens=_max_tokens(fields),
-        role="auxiliary" if auxiliary else "main",
+        role="relay" if relayed else "auxiliary" if auxiliary else "main",
         is_turn=is_turn,
         ledger=ledger,
     )

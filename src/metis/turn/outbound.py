@@ -62,6 +62,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     strip_usage: bool = False
     context: ReplyContext | None = None
     notes: tuple[FidelityNote, ...] = ()
+    method: bytes = b"POST"
+    content_type: bytes = b"application/json"
 
 
 def same_shape(body: Body, shape: Shape, provider: Provider, names: tuple[str, str]) -> Outbound:
@@ -168,6 +170,18 @@ def raw_operation(
     )
 
 
+def relayed(inbound: Inbound, provider: Provider) -> Outbound:
+    """A relayed path: method, query, content type and body as they came."""
+    prefix, path = provider.prefix.encode("ascii"), inbound.relay_path
+    return Outbound(
+        body=inbound.body,
+        shape=None,
+        path=path if path.startswith(prefix) else prefix + path,
+        method=inbound.method,
+        content_type=inbound.named.get(b"content-type", b""),
+    )
+
+
 def with_edits(outbound: Outbound, provider: Provider, operation: str) -> Outbound:
     """The request with what this kind of server must read otherwise, each edit noted.
 
@@ -209,7 +223,7 @@ def request_head(inbound: Inbound, provider: Provider, outbound: Outbound, targe
     foreign = (
         _OTHER_SHAPE[target] if outbound.context is not None and target in _OTHER_SHAPE else ()
     )
-    lines = [b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (outbound.path, provider.host)]
+    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (outbound.method, outbound.path, provider.host)]
     own, unwanted = provider.own_headers, (b"x-metis-", *foreign)
     for name, value in inbound.headers:
         lowered = name.lower()
@@ -220,10 +234,9 @@ def request_head(inbound: Inbound, provider: Provider, outbound: Outbound, targe
         lines.append(encode_headers(_TRANSLATED_HEADERS.get(target, ())))
     lines.append(provider.header_lines)
     lines.append(_credential_lines(inbound, provider))
-    lines.append(
-        b"content-type: application/json\r\naccept-encoding: identity\r\n"
-        b"content-length: %d\r\n\r\n" % len(outbound.body)
-    )
+    if outbound.content_type:
+        lines.append(b"content-type: %b\r\n" % outbound.content_type)
+    lines.append(b"accept-encoding: identity\r\ncontent-length: %d\r\n\r\n" % len(outbound.body))
     return b"".join(lines)
 
 

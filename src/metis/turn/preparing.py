@@ -23,6 +23,7 @@ from metis.turn.outbound import (
     Outbound,
     crossed,
     raw_operation,
+    relayed,
     same_shape,
     with_edits,
 )
@@ -47,6 +48,8 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
 
     Raises RequestError (unknown model, forbidden model) and CodecError (a body that cannot be crossed).
     """
+    if inbound.operation == "relay":
+        return _relay(engine, inbound)
     shape = engine.shapes.get(inbound.shape)
     if shape is not None and shape.name == "anthropic_messages" and "thread" in intake.body.fields:
         return Answer(
@@ -73,6 +76,24 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
         inbound.operation, intake.body, provider, (decision.model, intake.model)
     )
     return Plan(decision, provider, with_edits(outbound, provider, inbound.operation))
+
+
+def _relay(engine: Engine, inbound: Inbound) -> Plan:
+    """A path of a provider as it is: nobody is asked, nothing is edited, nothing is known of its price."""
+    provider = engine.providers.get(inbound.relay_to)
+    if provider is None:
+        raise NotFound(f"no provider {inbound.relay_to!r} is configured for this relay")
+    if inbound.client_credential:
+        raise Forbidden("a relay takes the gateway's credential; send the Metis key alone")
+    decision = RouteDecision(
+        requested_model="",
+        provider=provider.name,
+        model="",
+        slot="override",
+        reason="a relayed path",
+        verdicts=(),
+    )
+    return Plan(decision, provider, relayed(inbound, provider))
 
 
 def _generation(

@@ -126,6 +126,32 @@ class StreamRelay:
         return (FidelityNote("edited", "$.stream.usage", "asked for by the gateway, left out"),)
 
 
+class PathRelay:
+    """The answer of a relayed path: whatever it is, it goes on as it comes."""
+
+    __slots__ = ("facts", "streaming")
+
+    def __init__(self) -> None:
+        self.facts = ResponseFacts()
+        self.streaming = True
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+    def finish(self) -> bytes:
+        self.facts.complete = True
+        return b""
+
+    def fail(self, error: ErrorInfo) -> bytes | None:
+        return None
+
+    def heartbeat(self) -> bytes:
+        return b""
+
+    def notes(self) -> tuple[FidelityNote, ...]:
+        return ()
+
+
 def _last_boundary(data: bytes) -> int:
     """Where the last whole event ends; 0 when none does."""
     best = 0
