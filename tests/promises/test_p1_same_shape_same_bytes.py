@@ -144,3 +144,15 @@ def test_same_request_gives_the_same_bytes_again(pair: Pair) -> None:
         send(pair.port, "/v1/chat/completions", body, pair.auth)
     first, second = (seen.body for seen in pair.upstream.seen)
     assert first == second
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_answer_of_an_unknown_form_arrives_as_it_was_given(pair: Pair, shape: str) -> None:
+    body = b'{"id":"x","output":[5,{"type":7}],"choices":"none","content":{"odd":true},"usage":{}}'
+
+    async def handler(seen: Seen, wire: Wire) -> None:
+        await wire.answer(200, body)
+
+    pair.upstream.handler = handler
+    reply = send(pair.port, PATHS[shape], request_for(shape, MODELS[shape]), pair.auth)
+    assert (reply.status, reply.body) == (200, body)

@@ -40,6 +40,7 @@ _KEPT_ACROSS: Final = (
     b"anthropic-ratelimit-",
     b"x-ratelimit-",
 )
+_WITHOUT_BODY: Final = (204, 205)
 _REQUEST_IDS: Final = (b"request-id", b"x-request-id", b"apim-request-id")
 _FIDELITY_ORDER: Final = ("edited", "mapped", "carried", "lost")
 
@@ -71,12 +72,16 @@ class Answerer:
                 return value.decode("latin-1")[:200]
         return ""
 
-    def receiver(self, headers: Headers, outbound: Outbound, stream: bool) -> Receiver:
+    def receiver(self, status: int, headers: Headers, outbound: Outbound, stream: bool) -> Receiver:
         """How a 2xx answer is received, by what was asked and what the upstream says it sends."""
         shape = outbound.shape
         if self._inbound.operation == "relay":
             return PathRelay()
-        sent_stream = _content_type(headers).startswith(b"text/event-stream")
+        kind = _content_type(headers)
+        sent_stream = kind.startswith(b"text/event-stream")
+        if status in _WITHOUT_BODY or kind.startswith(b"text/html"):
+            # No stream can come of it: read whole it is nonsense with a status, not a 200 that failed.
+            stream = sent_stream = False
         if shape is None:
             like = self._engine.shapes["openai_chat"]
             return (
@@ -89,7 +94,7 @@ class Answerer:
         target = self._engine.shapes[self._inbound.shape]
         self._crossed_type = b"text/event-stream; charset=utf-8" if stream else b"application/json"
         if stream:
-            whole = _content_type(headers).startswith(b"application/json") and not sent_stream
+            whole = kind.startswith(b"application/json") and not sent_stream
             return StreamCrossing(shape, target, outbound.context, whole=whole)
         return WholeCrossing(shape, target, outbound.context, streamed=sent_stream)
 

@@ -120,7 +120,7 @@ class Turn:
             self._answerer.upstream_headers = headers
             return NOTHING
         receiver = self._receiver = self._answerer.receiver(
-            headers, self._outbound, self._is_stream()
+            status, headers, self._outbound, self._is_stream()
         )
         self._facts = receiver.facts
         self._answerer.upstream_headers = headers

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from metis.errors import CodecError
 from metis.ir.response import ErrorInfo
 from metis.trace.events.turn import FidelityNote
 from metis.wire.codec import ResponseFacts, Shape, StreamTap
@@ -62,8 +63,14 @@ class WholeRelay:
     def finish(self) -> bytes:
         """Raises CodecError on a body that is no JSON object: a proxy's page, or nothing at all."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        facts = self.facts = self._shape.facts_of(body)
-        if not facts.complete and facts.error is None:
+        try:
+            self.facts = self._shape.facts_of(body)
+        except CodecError:
+            top_level(body)
+            return (
+                body  # JSON of another form than we know: it is paid for, and the client's to judge
+            )
+        if not self.facts.complete and self.facts.error is None:
             top_level(body)
         return body
 

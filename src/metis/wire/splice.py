@@ -31,6 +31,7 @@ class Body(NamedTuple):
 def read_body(text: bytes, once: tuple[str, ...] = ()) -> Body:
     """Raises CodecError on what is no JSON object, and when one of `once` stands twice."""
     fields = top_level(text)
+    _check_text(text)
     return Body(text, fields, member_spans(text, fields, once))
 
 
@@ -52,6 +53,22 @@ def top_level(body: bytes) -> Fields:
         raise CodecError("the body must be a JSON object") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise CodecError(f"the body is not valid JSON: {exc}") from exc
+    except RecursionError as exc:
+        raise CodecError("the body is nested too deeply") from exc
+
+
+def _check_text(body: bytes) -> None:
+    """Raises CodecError on bytes that are not UTF-8.
+
+    The decoder passes over values that nobody reads, whatever bytes their strings hold: who reads them
+    later, after the upstream was called, must not be the first to find out.
+    """
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as exc:
+        raise CodecError(f"the body is not valid JSON: {exc.reason} (byte {exc.start})") from exc
 
 
 def text_field(fields: Fields, name: str) -> str | None:

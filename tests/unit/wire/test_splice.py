@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metis.errors import CodecError
-from metis.wire.splice import flag_field, member_spans, replace_fields, text_field, top_level
+from metis.wire.splice import (
+    flag_field,
+    member_spans,
+    read_body,
+    replace_fields,
+    text_field,
+    top_level,
+)
 
 JSON = st.recursive(
     st.none()
@@ -101,3 +108,14 @@ def test_doubled_undecisive_field_is_passed_on_as_it_is(values: tuple[str, str])
         body, member_spans(body, top_level(body), ("model",)), {"model": b'"n"'}
     )
     assert edited == body.replace(b'"m"', b'"n"')
+
+
+def test_body_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(CodecError, match="nested too deeply"):
+        top_level(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+def test_body_whose_strings_are_no_utf_8_is_refused() -> None:
+    with pytest.raises(CodecError, match="not valid JSON"):
+        read_body(b'{"a":["\xff"]}')
+    assert read_body('{"a":["é"]}'.encode()).spans == {"a": (5, 11)}

@@ -55,19 +55,40 @@ class TerminalEvent(msgspec.Struct, frozen=True):
     response: AnswerFacts
 
 
+class _Envelope(msgspec.Struct, frozen=True):
+    id: str | None = None
+    model: str | None = None
+    status: str | None = None
+    usage: Json | None = None
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_answer = msgspec.json.Decoder(AnswerFacts).decode
 
 
 def facts_of(body: bytes) -> ResponseFacts:
-    """Read a whole answer. Raises CodecError where it is not of this shape."""
+    """Read a whole answer. Raises CodecError where it is not of this shape.
+
+    An odd item must not cost a paid answer its usage: then the envelope alone is read.
+    """
     try:
         answer = _decode_answer(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise CodecError(f"the response body is not of the Responses API: {exc}") from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        answer = _read_envelope(body)
     facts = ResponseFacts(complete=True)
     read_answer(answer, facts)
     facts.output_characters = sum(map(_characters, answer.output or ()))
     return facts
+
+
+def _read_envelope(body: bytes) -> AnswerFacts:
+    try:
+        envelope = _decode_envelope(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise CodecError(f"the response body is not of the Responses API: {exc}") from exc
+    return AnswerFacts(
+        id=envelope.id, model=envelope.model, status=envelope.status, usage=envelope.usage
+    )
 
 
 def read_answer(answer: AnswerFacts, facts: ResponseFacts) -> None:

@@ -126,7 +126,7 @@ def test_every_status_has_its_stop(fields: Json, stop: str, word: str) -> None:
 
 
 def test_facts_of_nonsense_are_refused() -> None:
-    for body in (b"", b"[]", b'{"output":7}', b"\xff"):
+    for body in (b"", b"[]", b'{"usage":7}', b"\xff"):
         with pytest.raises(CodecError):
             SHAPE.facts_of(body)
 
@@ -300,3 +300,11 @@ def test_an_odd_stream_is_decoded_or_refused_in_words(events: list[bytes]) -> No
     except CodecError:
         pass
     watched(events)
+
+
+def test_odd_item_does_not_cost_an_answer_its_usage() -> None:
+    usage = b'{"input_tokens":5,"output_tokens":2,"total_tokens":7}'
+    body = b'{"id":"resp_1","model":"m","status":"completed","output":[5],"usage":%b}' % usage
+    facts = OPENAI_RESPONSES.facts_of(body)
+    assert (facts.response_id, facts.complete) == ("resp_1", True)
+    assert facts.usage == Usage(input_tokens=5, output_tokens=2)
