@@ -105,6 +105,8 @@ class SpoolWriter:
         LedgerError for any other refusal; then none of the events is written.
         With `on_ledger_full = "serve"` both count in `unledgered` instead.
         """
+        if not events:
+            return  # an empty frame would read as damage
         frame = encode_frame(events)
         size = len(frame)
         try:

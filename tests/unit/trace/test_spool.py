@@ -209,3 +209,12 @@ def test_a_read_longer_than_the_buffer_still_gives_the_whole_frame(spool: Path) 
     events = [event for _ in range(100) for event in call()]
     SpoolWriter(spool, TraceSettings()).append(events)
     assert SpoolReader(spool, 1).read(0, 64).events == events
+
+
+def test_appending_nothing_leaves_no_trace(spool: Path) -> None:
+    calls = [call() for _ in range(2)]
+    writer = SpoolWriter(spool, TraceSettings())
+    for pair in calls:
+        writer.append(())
+        writer.append(pair)
+    assert read_all(spool) == [event for pair in calls for event in pair]
