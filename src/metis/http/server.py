@@ -95,16 +95,18 @@ class RequestReader:
         self.ready: deque[HttpRequest] = deque()
 
     @property
+    def current(self) -> HttpRequest:
+        """The request being read, or the last one: as much of it as has come."""
+        return self._current
+
+    @property
     def reading_head(self) -> bool:
         """Whether bytes of a request head have come and its end has not."""
         return self._in_head
 
     def feed(self, data: bytes) -> None:
         """Raises RequestError (BadRequest, TooLarge, HeadersTooLarge or what `on_head` raised)."""
-        if self._in_head:
-            self.head_size += len(data)
-            if self.head_size > self.max_header_bytes:
-                raise HeadersTooLarge(_too_long(self.max_header_bytes))
+        was_in_head = self._in_head
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -121,6 +123,11 @@ class RequestReader:
                 self.ready[-1].keep_alive = False
                 return
             raise BadRequest(f"malformed HTTP: {exc}") from exc
+        if was_in_head and self._in_head:
+            # Only what is head to its end: behind the head's last piece a body may have come along.
+            self.head_size += len(data)
+            if self.head_size > self.max_header_bytes:
+                raise HeadersTooLarge(_too_long(self.max_header_bytes))
 
     # httptools callbacks
 

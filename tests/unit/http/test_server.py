@@ -160,3 +160,12 @@ def test_any_bytes_give_requests_or_a_request_error(data: bytes) -> None:
         read(data)
     except RequestError as error:
         assert 400 <= error.http_status < 500
+
+
+def test_body_that_comes_with_the_heads_end_is_no_part_of_the_head() -> None:
+    """A head in two segments, the second with the first 64 KiB of the body behind it."""
+    made = reader(max_header_bytes=200, max_body_bytes=5000)
+    made.feed(HEAD)
+    made.feed(b"Content-Length: 3000\r\n\r\n" + b"a" * 3000)
+    (request,) = made.ready
+    assert len(request.body) == 3000
