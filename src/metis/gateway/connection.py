@@ -30,6 +30,7 @@ _LINGER_S: Final = (
     1.0  # a client that is still sending reads the refusal before the connection goes
 )
 _JSON: Final = (b"content-type", b"application/json")
+_WITHOUT_BODY: Final = (204, 304)  # RFC 9112 section 6.3
 _FAILED: Final = ErrorInfo(status=500, kind="api", message="the gateway failed on this request")
 # Answered by the door itself, to anybody.
 _OPEN_ANSWERS: Final = {
@@ -325,6 +326,10 @@ class ClientConnection(asyncio.Protocol):
     def _framing(self, status: int, body: bytes | None) -> bytes:
         """The headers that say how long the body is and what becomes of the connection."""
         date = self._state.date
+        if status in _WITHOUT_BODY:
+            self._head_only = True  # a chunk behind it would be read as the next answer's head
+            kept = b"" if self._keep_alive else b"connection: close\r\n"
+            return b"date: %b\r\n%b\r\n" % (date, kept)
         if body is not None:
             kept = b"" if self._keep_alive else b"connection: close\r\n"
             return b"date: %b\r\ncontent-length: %d\r\n%b\r\n" % (date, len(body), kept)
@@ -336,7 +341,7 @@ class ClientConnection(asyncio.Protocol):
 
     def write_body(self, data: bytes) -> None:
         transport = self._transport
-        if transport is None:
+        if transport is None or self._head_only:
             return
         if self._chunked:
             transport.write(b"%x\r\n%b\r\n" % (len(data), data))
@@ -344,7 +349,7 @@ class ClientConnection(asyncio.Protocol):
             transport.write(data)
 
     def end_body(self) -> None:
-        if self._transport is not None and self._chunked:
+        if self._transport is not None and self._chunked and not self._head_only:
             self._transport.write(b"0\r\n\r\n")
 
     def break_off(self) -> None:
