@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
+import signal
 import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from tests.answers import message, usual
+from tests.answers import events_for, message, usual
 from tests.client import PATHS, request_for, send
+from tests.gateway import Gateway
 from tests.inprocess import InProcessGateway
 from tests.upstream import FakeUpstream, Handler, Seen, Wire
 
@@ -181,3 +186,30 @@ def test_answer_that_can_be_no_stream_is_an_error_status_and_no_stream(
     reply = send(door.gateway.port, PATHS[shape], request_for(shape, model, stream=True), door.auth)
     assert (reply.status, reply.headers["content-type"]) == (502, "application/json")
     assert "error" in reply.json
+
+
+def test_stream_that_runs_at_sigterm_is_finished(tmp_path: Path) -> None:
+    async def slow(seen: Seen, wire: Wire) -> None:
+        await wire.begin_stream()
+        for event in events_for(seen):
+            await wire.chunk(event)
+            await asyncio.sleep(0.1)
+        await wire.end_stream()
+
+    upstream = FakeUpstream(usual)
+    environment = {"UPSTREAM_KEY": "sk-upstream-5f1c9a7e"}
+    gateway = Gateway(tmp_path, CONFIG.format(url=upstream.url), environment=environment)
+    body = request_for("anthropic_messages", "claude-sonnet-4-5", stream=True)
+    auth = {"x-api-key": gateway.key}
+    assert send(gateway.port, "/v1/messages", body, auth).status == 200  # a client that went
+    upstream.handler = slow
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection.request("POST", "/v1/messages", json.dumps(body), auth)
+    answer = connection.getresponse()
+    gateway.process.send_signal(signal.SIGTERM)
+    text = answer.read()
+    connection.close()
+    assert gateway.stop() == 0
+    upstream.close()
+    assert b"event: message_stop" in text
+    assert gateway.rows("SELECT outcome FROM calls") == [{"outcome": "ok"}] * 2

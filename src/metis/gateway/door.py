@@ -90,6 +90,7 @@ class DoorState:
         self.draining = True
         if not self.connections:
             return
+        self._empty.clear()  # it was empty before, between two clients
         for connection in list(self.connections):
             connection.close_if_idle()
         with contextlib.suppress(TimeoutError):
