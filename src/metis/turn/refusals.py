@@ -62,8 +62,12 @@ def of_failure(failure: CallFailure, provider: str) -> ErrorInfo:
         return ErrorInfo(
             status=504,
             kind="timeout",
-            message=f"{provider} did not answer in time: {failure.message}",
+            message=f"response timeout: {provider} did not answer in time: {failure.message}",
         )
+    if failure.cause is FailureCause.CUT:
+        # Agents tell by these words whether to send a turn again: OpenCode and pi look for them.
+        message = f"connection lost: {provider} {failure.message}; send the request again"
+        return ErrorInfo(status=502, kind="api", message=message)
     return ErrorInfo(
         status=502,
         kind="api",

@@ -17,7 +17,9 @@ from metis.wire.splice import top_level
 _MAX_HELD_BYTES: Final = 256 * 1024
 
 CUT: Final = ErrorInfo(
-    status=502, kind="api", message="the upstream ended its answer before the end"
+    status=502,
+    kind="api",
+    message="connection lost: the upstream ended its answer before the end; send the request again",
 )
 
 

@@ -63,6 +63,8 @@ KIND_TO_STATUS: dict[ErrorKind, int] = {
     "overloaded": 529,
 }
 
+_PASSING: frozenset[ErrorKind] = frozenset({"api", "timeout"})
+
 # Claude Code and other agents compact the conversation when they read these words.
 TOO_LONG = "prompt is too long"
 _CONTEXT_WORDS = (TOO_LONG, "exceed context limit", "context window")
@@ -128,6 +130,13 @@ def encode_error(error: ErrorInfo) -> bytes:
 
 
 def encode_stream_error(error: ErrorInfo) -> bytes:
+    """Write the `error` event. What broke a stream off is passing trouble, and is called `overloaded_error`.
+
+    On that word OpenCode, pi and Continue send the turn again; `api_error` inside a stream ends their run. An
+    error that came in this shape keeps its own.
+    """
+    if error.kind in _PASSING:
+        error = msgspec.structs.replace(error, kind="overloaded")
     return encode_event(dump_json(error_body(error)), "error")
 
 

@@ -91,7 +91,7 @@ class AnthropicStreamDecoder:
             self._event(event, out)
         if not self._over:
             self._over = True
-            cut = "the upstream's stream ended before its end"
+            cut = "connection lost: the upstream's stream ended before its end"
             out.append(StreamFailure(ErrorInfo(status=502, kind="api", message=cut)))
         return out
 

@@ -257,7 +257,7 @@ def _cut_short() -> ErrorInfo:
     return ErrorInfo(
         status=502,
         kind="api",
-        message="the upstream's stream ended before its end",
+        message="connection lost: the upstream's stream ended before its end",
         code="stream_cut",
     )
 

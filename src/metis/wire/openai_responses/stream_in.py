@@ -118,7 +118,7 @@ class ResponsesStreamDecoder:
         events = self._read(self._sse.finish())
         if not self._ended:
             self._ended = True
-            message = "the upstream's stream ended before response.completed"
+            message = "connection lost: the upstream's stream ended before response.completed"
             events.append(StreamFailure(ErrorInfo(status=502, kind="api", message=message)))
         return events
 

@@ -123,6 +123,31 @@ def test_an_error_of_another_shape_carries_the_upstream_s_object_and_anthropic_s
     assert event == b"event: error\ndata: " + ANTHROPIC_MESSAGES.encode_error(error) + b"\n\n"
 
 
+@pytest.mark.parametrize("kind", ["api", "timeout"])
+def test_what_breaks_a_stream_off_is_said_with_the_word_that_clients_repeat_a_turn_on(
+    kind: ErrorKind,
+) -> None:
+    original = {"error": {"message": "the server had an error", "type": "server_error"}}
+    error = ErrorInfo(status=500, kind=kind, message="the server had an error", original=original)
+    said = {
+        "type": "error",
+        "error": {
+            "type": "overloaded_error",
+            "message": "the server had an error",
+            "details": {"upstream": original},
+        },
+    }
+    event = ANTHROPIC_MESSAGES.encode_stream_error(error)
+    assert json.loads(event.removeprefix(b"event: error\ndata: ")) == said
+
+
+def test_an_upstream_s_own_stream_error_keeps_its_word() -> None:
+    own = {"type": "error", "error": {"type": "api_error", "message": "internal"}}
+    error = ErrorInfo(status=500, kind="api", message="internal", original=own)
+    event = ANTHROPIC_MESSAGES.encode_stream_error(error)
+    assert json.loads(event.removeprefix(b"event: error\ndata: ")) == own
+
+
 def test_details_of_the_gateway_s_own_errors_ride_along() -> None:
     error = ErrorInfo(
         status=400,

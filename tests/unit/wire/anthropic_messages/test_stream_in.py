@@ -49,7 +49,11 @@ START = Start(
     origin=OWN, response_id="msg_1", model="m", usage=Usage(input_tokens=5, output_tokens=1)
 )
 CUT = StreamFailure(
-    ErrorInfo(status=502, kind="api", message="the upstream's stream ended before its end")
+    ErrorInfo(
+        status=502,
+        kind="api",
+        message="connection lost: the upstream's stream ended before its end",
+    )
 )
 
 

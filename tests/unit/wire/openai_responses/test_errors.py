@@ -151,4 +151,7 @@ CREATED = b'data: {"type":"response.created","response":{"id":"r"}}\n\n'
 def test_a_stream_that_ends_without_its_end_is_a_failure(stream: bytes) -> None:
     events = decode([stream])
     assert isinstance(events[-1], StreamFailure)
-    assert events[-1].error.message == "the upstream's stream ended before response.completed"
+    assert (
+        events[-1].error.message
+        == "connection lost: the upstream's stream ended before response.completed"
+    )
