@@ -86,7 +86,7 @@ def test_recorded_streams_fail_exactly_where_they_broke_off(streams: list[dict[s
         if (fold := folded(events_of([record["response"]["sse"].encode()]))).failure
     }
     assert failed == {
-        "openai-chat-d58d22ac86c5": (502, "api", "connection lost: the upstream's s"),
+        "openai-chat-d58d22ac86c5": (502, "api", "connection lost: the upstream's "),
         "openai-chat-a0bb4406af6d": (400, "invalid_request", "Tool call validation failed: too"),
         "openai-chat-5097e723f01e": (400, "invalid_request", "Tool choice is required, but mod"),
     }
