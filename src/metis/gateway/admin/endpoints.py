@@ -311,5 +311,5 @@ async def _read_json(request: Request, wanted: type[T]) -> T:
         raise UnsupportedMedia("send the body as JSON, with 'content-type: application/json'")
     try:
         return msgspec.json.decode(body or b"{}", type=wanted)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise BadRequest(f"the body does not check: {exc}") from exc

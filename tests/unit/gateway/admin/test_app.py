@@ -350,6 +350,14 @@ def test_a_body_that_is_no_json_is_refused(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["error"]["type"]) == (415, "unsupported_media")
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"name":"\xff"}', b'{"x":' + b"[" * 9_000 + b"]" * 9_000 + b"}"]
+)
+def test_a_body_that_cannot_be_read_is_the_callers_mistake(client: TestClient, body: bytes) -> None:
+    answer = client.post("/keys", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request")
+
+
 def test_unknown_paths_and_methods_answer_in_json(client: TestClient) -> None:
     assert client.get("/nowhere").json()["error"]["type"] == "not_found"
     assert client.delete("/keys").json()["error"]["type"] == "method_not_allowed"
