@@ -213,3 +213,20 @@ def test_stream_that_runs_at_sigterm_is_finished(tmp_path: Path) -> None:
     upstream.close()
     assert b"event: message_stop" in text
     assert gateway.rows("SELECT outcome FROM calls") == [{"outcome": "ok"}] * 2
+
+
+def test_client_that_never_reads_its_stream_loses_it(door: Door) -> None:
+    async def endless(seen: Seen, wire: Wire) -> None:
+        await wire.begin_stream()
+        while True:
+            await wire.chunk(b": " + b"x" * 65_532 + b"\n\n")
+
+    door.upstream.handler = endless
+    body = json.dumps(request_for("anthropic_messages", "claude-sonnet-4-5", stream=True))
+    query = "SELECT outcome FROM calls ORDER BY started_ts DESC LIMIT 1"
+    with door.connect() as connection:
+        connection.sendall(door.head("POST", "/v1/messages", len(body)) + body.encode())
+        deadline = time.monotonic() + 8
+        while (found := door.gateway.rows(query)) != [{"outcome": "aborted"}]:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)

@@ -56,6 +56,8 @@ class ClientConnection(asyncio.Protocol):
         "_serving",
         "_state",
         "_transport",
+        "_unread_bytes",
+        "_unread_since",
         "_waiting_since",
         "_write_paused",
     )
@@ -78,6 +80,8 @@ class ClientConnection(asyncio.Protocol):
         self._head_only = False
         self._reading_paused = False
         self._write_paused = False
+        self._unread_bytes = 0  # of what was written for the client, and since when it is so much
+        self._unread_since = 0.0
         self._waiting_since = time.monotonic()
         self._request_began = 0.0
 
@@ -142,7 +146,7 @@ class ClientConnection(asyncio.Protocol):
         settings = self._state.settings
         if self._exchange is not None:
             self._exchange.tick(now_ns)
-        if self._busy or self._closing:
+        if self._gives_up_on_reader(now) or self._busy or self._closing:
             return
         began = self._request_began
         if not began:
@@ -153,6 +157,21 @@ class ClientConnection(asyncio.Protocol):
         if now - began > limit:
             self._closing = True
             self._refuse_and_close(RequestTimeout(f"the request did not arrive within {limit:g} s"))
+
+    def _gives_up_on_reader(self, now: float) -> bool:
+        """Whether the client took nothing of its answer for too long: then its call is ended too.
+
+        Its upstream is paused as long, so that nobody else would ever notice.
+        """
+        transport = self._transport
+        waiting = transport.get_write_buffer_size() if transport is not None else 0
+        if waiting == 0 or waiting != self._unread_bytes:
+            self._unread_bytes, self._unread_since = waiting, now
+            return False
+        if now - self._unread_since <= self._state.settings.body_timeout_s:
+            return False
+        self.break_off()
+        return True
 
     def close_if_idle(self) -> None:
         """Drain: an idle connection closes now, a busy one after its answer."""

@@ -23,7 +23,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     `admin_token_env`: the variable that holds the admin token; unset, each start makes a new one.
     `admin_allowed_hosts`: further names browsers may reach the admin plane by (its Host header).
     `tls_cert` and `tls_key`: PEM files; both or neither. `idle_timeout_s`: a kept-alive connection
-    without a request. `header_timeout_s`, `body_timeout_s`: a request that does not arrive.
+    without a request. `header_timeout_s`, `body_timeout_s`: a request that does not arrive; the second
+    also bounds how long a client may take nothing of its answer.
     `drain_timeout_s`: how long streams may finish after SIGTERM.
     """
 
