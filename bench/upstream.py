@@ -14,8 +14,15 @@ import httptools
 import uvloop
 
 CHUNKS = 200
+
+
+def compact(value: object) -> str:
+    """JSON without spaces, as the providers send it."""
+    return json.dumps(value, separators=(",", ":"))
+
+
 USAGE = {"prompt_tokens": 100, "completion_tokens": 200, "total_tokens": 300}
-CHAT = json.dumps(
+CHAT = compact(
     {
         "id": "chatcmpl-bench",
         "object": "chat.completion",
@@ -31,7 +38,7 @@ CHAT = json.dumps(
         "usage": USAGE,
     }
 ).encode()
-MESSAGES = json.dumps(
+MESSAGES = compact(
     {
         "id": "msg_bench",
         "type": "message",
@@ -55,9 +62,9 @@ def _chat_events() -> list[bytes]:
 
     def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return b"data: " + json.dumps({**base, "choices": [choice]}).encode() + b"\n\n"
+        return b"data: " + compact({**base, "choices": [choice]}).encode() + b"\n\n"
 
-    usage = json.dumps({**base, "choices": [], "usage": USAGE}).encode()
+    usage = compact({**base, "choices": [], "usage": USAGE}).encode()
     return [
         chunk({"role": "assistant", "content": ""}),
         *[chunk({"content": "token "})] * CHUNKS,
@@ -67,7 +74,7 @@ def _chat_events() -> list[bytes]:
 
 def _message_events() -> list[bytes]:
     def event(kind: str, **fields: object) -> bytes:
-        data = json.dumps({"type": kind, **fields})
+        data = compact({"type": kind, **fields})
         return f"event: {kind}\ndata: {data}\n\n".encode()
 
     message = {**json.loads(MESSAGES), "content": [], "stop_reason": None}

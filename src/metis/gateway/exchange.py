@@ -62,8 +62,13 @@ class Exchange:
 
     def call_data(self, call_id: str, data: bytes) -> None:
         turn = self._turn
-        if turn is not None:
-            self._guarded(turn.feed, call_id, data)
+        if turn is None:
+            return
+        try:
+            self._run(turn, turn.feed(call_id, data))
+        except Exception:
+            log.exception("turn.crashed", turn_id=turn.turn_id)
+            self._crashed(turn)
 
     def call_end(self, call_id: str) -> None:
         turn = self._turn

@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         if reader is None or listener is None or call is None:
             self.abort()  # bytes that nobody asked for: this connection cannot be trusted any more
             return
-        self.last_heard = monotonic()
+        self.last_heard = self._pool.now
         had_head = reader.head_ready
         try:
             reader.feed(data)
@@ -231,12 +231,14 @@ class UpstreamPool:
         self._idle: dict[Origin, deque[Connection]] = {}
         self._busy: dict[str, Connection] = {}
         self._ticker: asyncio.TimerHandle | None = None
+        self.now = monotonic()  # as of the last tick: exact enough for timeouts, and free to read
 
     def start(self, call: Call, listener: CallListener) -> PendingCall:
         """Make the call on an idle connection, or on a new one."""
         pending = PendingCall(self, call, listener)
         pending.begin(self._take_idle(call.origin))
         if self._ticker is None:
+            self.now = monotonic()
             self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
         return pending
 
@@ -283,7 +285,7 @@ class UpstreamPool:
         return None
 
     def _tick(self) -> None:
-        now = monotonic()
+        now = self.now = monotonic()
         for connection in list(self._busy.values()):
             connection.check_timeouts(now)
         for idle in self._idle.values():
