@@ -212,6 +212,10 @@ def _with_providers(config: Config, environ: Mapping[str, str], origins: dict[st
     return replace(config, providers=providers)
 
 
+# To keep no idle connection and not to wait for streams are choices.
+_MAY_BE_ZERO: Final = ("drain_timeout_s", "max_idle_per_origin")
+
+
 def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | None) -> None:
     """Raise ConfigError for what types cannot say."""
     gateway = config.gateway
@@ -224,6 +228,17 @@ def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | N
             if option.startswith("--"):
                 raise ConfigError(f"{option}: {message}", field=f"gateway.{name}")
             raise _error(f"gateway.{message}", ("gateway", name), text, path)
+    for table, settings in (
+        ("gateway", gateway),
+        ("turn", config.turn),
+        ("upstream", config.upstream),
+    ):
+        for name in settings.__struct_fields__:
+            value = getattr(settings, name)
+            limits = name.startswith("max_") or name.endswith("_s")
+            if limits and name not in _MAY_BE_ZERO and not value > 0:
+                message = f"{table}.{name} must be more than 0, not {value}"
+                raise _error(message, (table, name), text, path)
     if gateway.port and gateway.port == gateway.admin_port and gateway.host == gateway.admin_host:
         raise _error(
             f"gateway.port and gateway.admin_port are both {gateway.port}; they need two ports",

@@ -157,6 +157,13 @@ def test_prices_are_exact_decimals(tmp_path: Path):
         ("[gateway]\nport = 70000\n", "2: gateway.port must lie between 0 and 65535, not 70000"),
         ("[gateway]\nworkers = 0\n", "2: gateway.workers must lie between 1 and 64, not 0"),
         (
+            "[turn]\nfirst_byte_timeout_s = -1\n",
+            "2: turn.first_byte_timeout_s must be more than 0, not -1.0",
+        ),
+        ("[turn]\nidle_timeout_s = nan\n", "2: turn.idle_timeout_s must be more than 0, not nan"),
+        ("[gateway]\nmax_body_bytes = 0\n", "2: gateway.max_body_bytes must be more than 0, not 0"),
+        ("[upstream]\nidle_s = 0\n", "2: upstream.idle_s must be more than 0, not 0.0"),
+        (
             "[gateway]\nadmin_port = 8080\n",
             "2: gateway.port and gateway.admin_port are both 8080; they need two ports",
         ),
