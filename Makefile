@@ -41,10 +41,11 @@ bench: setup  ## CPU per request and per chunk beside nginx's, start and memory 
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: setup  ## refresh the hashed lock files
-	@lock() { scripts/uv pip compile --quiet --universal --generate-hashes --override requirements/overrides.txt \
-		--custom-compile-command "make lock" --python-version 3.11 --extra local pyproject.toml $(ARGS) "$$@"; }; \
-	lock --no-emit-package metis -o requirements/runtime.txt && \
-	lock --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@lock() { scripts/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--custom-compile-command "make lock" --override requirements/overrides.txt $(ARGS) "$$@"; }; \
+	lock pyproject.toml --extra local --no-emit-package metis -o requirements/runtime.txt && \
+	lock pyproject.toml --extra local --group dev -c requirements/runtime.txt -o requirements/dev.txt && \
+	lock requirements/uv.in -o requirements/uv.txt
 
 clean:  ## remove what the targets made
 	rm -rf .venv .venv.installing .pytest_cache .ruff_cache .hypothesis dist build

@@ -239,7 +239,7 @@ def test_direct_runtime_dependencies_are_25_at_most_and_the_document_counts_them
     assert re.findall(r"there are (\d+)", text) == [str(len(direct))]
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt", "uv.txt"])
 def test_lock_files_hash_everything_and_name_no_registry(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     pinned = re.findall(
