@@ -20,7 +20,7 @@ ANTHROPIC: Final = ProviderKind(
     claims=("claude-*", "claude"),
     price_provider="anthropic",
     accepts_client_credentials=True,
-    default_model="claude-sonnet-4-5",
+    default_model="claude-sonnet-5-5",
     errors={
         "invalid_request_error": FailureClass.INVALID_REQUEST,
         "authentication_error": FailureClass.AUTH,

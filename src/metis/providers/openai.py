@@ -39,7 +39,7 @@ OPENAI: Final = ProviderKind(
     price_provider="openai",
     accepts_client_credentials=True,
     root_has_v1=False,
-    default_model="gpt-5.2",
+    default_model="gpt-6.1-sol",
     errors={
         "invalid_api_key": FailureClass.AUTH,
         "insufficient_quota": FailureClass.AUTH,

@@ -19,5 +19,5 @@ OPENROUTER: Final = replace(
     takes_proofs=True,  # in reasoning_details, as it gave them: Claude's tool loops need theirs back
     # A client of an OpenAI shape may hold an OpenAI key: it must never land here.
     accepts_client_credentials=False,
-    default_model="anthropic/claude-sonnet-4.5",
+    default_model="anthropic/claude-sonnet-5.5",
 )

@@ -63,7 +63,7 @@ def test_where_nobody_can_say_nothing_is_said(
 
 
 def test_the_configuration_chooses_the_model_or_none() -> None:
-    assert baseline_of(AnalyticsSettings(), PRICES) == Baseline(PRICES, "claude-sonnet-4-5")
+    assert baseline_of(AnalyticsSettings(), PRICES) == Baseline(PRICES, "claude-sonnet-5-5")
     chosen = AnalyticsSettings(baseline_model="gpt-5.2", baseline_provider="openai")
     assert baseline_of(chosen, PRICES) == Baseline(PRICES, "gpt-5.2", "openai")
     assert baseline_of(AnalyticsSettings(baseline_model=""), PRICES) is None
