@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from metis.facts.usage import Usage
 from metis.ir.content import Extras, Part
+
+# How the message of an answer that broke off begins. Agents tell by the words whether to send a turn
+# again: OpenCode 1.18 and pi 0.73 look for the first two, Continue 1.5 for the last two.
+BROKEN_OFF: Final = "connection lost (premature close)"
 
 StopReason = Literal[
     "end_turn",

@@ -6,7 +6,7 @@ from typing import Final
 
 from metis.errors import CodecError, MetisError, RequestError
 from metis.facts.failure import CallFailure, FailureCause, FailureClass
-from metis.ir.response import ErrorInfo, ErrorKind
+from metis.ir.response import BROKEN_OFF, ErrorInfo, ErrorKind
 
 _KIND_BY_STATUS: Final[dict[int, ErrorKind]] = {
     400: "invalid_request",
@@ -65,8 +65,7 @@ def of_failure(failure: CallFailure, provider: str) -> ErrorInfo:
             message=f"response timeout: {provider} did not answer in time: {failure.message}",
         )
     if failure.cause is FailureCause.CUT:
-        # Agents tell by these words whether to send a turn again: OpenCode and pi look for them.
-        message = f"connection lost: {provider} {failure.message}; send the request again"
+        message = f"{BROKEN_OFF}: {provider} {failure.message}; send the request again"
         return ErrorInfo(status=502, kind="api", message=message)
     return ErrorInfo(
         status=502,

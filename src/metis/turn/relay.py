@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from metis.errors import CodecError
-from metis.ir.response import ErrorInfo
+from metis.ir.response import BROKEN_OFF, ErrorInfo
 from metis.trace.events.turn import FidelityNote
 from metis.wire.codec import ResponseFacts, Shape, StreamTap
 from metis.wire.splice import top_level
@@ -19,7 +19,7 @@ _MAX_HELD_BYTES: Final = 256 * 1024
 CUT: Final = ErrorInfo(
     status=502,
     kind="api",
-    message="connection lost: the upstream ended its answer before the end; send the request again",
+    message=f"{BROKEN_OFF}: the upstream ended its answer before the end; send the request again",
 )
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from metis.errors import CodecError
 from metis.ir.content import Opaque, Part, Text, Thinking, ToolCall
-from metis.ir.response import ErrorInfo, Response
+from metis.ir.response import BROKEN_OFF, ErrorInfo, Response
 from metis.ir.stream import (
     ArgumentsDelta,
     BlockStart,
@@ -91,7 +91,7 @@ class AnthropicStreamDecoder:
             self._event(event, out)
         if not self._over:
             self._over = True
-            cut = "connection lost: the upstream's stream ended before its end"
+            cut = f"{BROKEN_OFF}: the upstream's stream ended before its end"
             out.append(StreamFailure(ErrorInfo(status=502, kind="api", message=cut)))
         return out
 

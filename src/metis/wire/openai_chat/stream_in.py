@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from metis.errors import CodecError
 from metis.ir.content import Refusal, Text
-from metis.ir.response import ErrorInfo
+from metis.ir.response import BROKEN_OFF, ErrorInfo
 from metis.ir.stream import (
     BlockStart,
     BlockStop,
@@ -257,7 +257,7 @@ def _cut_short() -> ErrorInfo:
     return ErrorInfo(
         status=502,
         kind="api",
-        message="connection lost: the upstream's stream ended before its end",
+        message=f"{BROKEN_OFF}: the upstream's stream ended before its end",
         code="stream_cut",
     )
 

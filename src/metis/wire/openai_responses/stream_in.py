@@ -14,7 +14,7 @@ import msgspec
 
 from metis.errors import CodecError
 from metis.ir.content import Opaque, Part, Refusal, Text, Thinking, ToolCall
-from metis.ir.response import ErrorInfo
+from metis.ir.response import BROKEN_OFF, ErrorInfo
 from metis.ir.stream import (
     ArgumentsDelta,
     BlockStart,
@@ -118,7 +118,7 @@ class ResponsesStreamDecoder:
         events = self._read(self._sse.finish())
         if not self._ended:
             self._ended = True
-            message = "connection lost: the upstream's stream ended before response.completed"
+            message = f"{BROKEN_OFF}: the upstream's stream ended before response.completed"
             events.append(StreamFailure(ErrorInfo(status=502, kind="api", message=message)))
         return events
 

@@ -52,7 +52,7 @@ CUT = StreamFailure(
     ErrorInfo(
         status=502,
         kind="api",
-        message="connection lost: the upstream's stream ended before its end",
+        message="connection lost (premature close): the upstream's stream ended before its end",
     )
 )
 

@@ -86,7 +86,7 @@ def test_recorded_streams_fail_exactly_where_they_broke_off(streams: list[dict[s
         if (fold := folded(events_of([record["response"]["sse"].encode()]))).failure
     }
     assert failed == {
-        "openai-chat-d58d22ac86c5": (502, "api", "connection lost: the upstream's "),
+        "openai-chat-d58d22ac86c5": (502, "api", "connection lost (premature close"),
         "openai-chat-a0bb4406af6d": (400, "invalid_request", "Tool call validation failed: too"),
         "openai-chat-5097e723f01e": (400, "invalid_request", "Tool choice is required, but mod"),
     }
@@ -323,7 +323,7 @@ def test_a_stream_without_its_end_is_a_failure_and_one_without_done_is_whole() -
     cut = ErrorInfo(
         status=502,
         kind="api",
-        message="connection lost: the upstream's stream ended before its end",
+        message="connection lost (premature close): the upstream's stream ended before its end",
         code="stream_cut",
     )
     assert events_of([chunk({"content": "a"})])[-1] == StreamFailure(cut)

@@ -153,5 +153,5 @@ def test_a_stream_that_ends_without_its_end_is_a_failure(stream: bytes) -> None:
     assert isinstance(events[-1], StreamFailure)
     assert (
         events[-1].error.message
-        == "connection lost: the upstream's stream ended before response.completed"
+        == "connection lost (premature close): the upstream's stream ended before response.completed"
     )
