@@ -50,7 +50,7 @@ def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     if is_turn:
         key_id = inbound.principal.key_id
         if not said.session_id:
-            session_id = engine.sessions.recognise(key_id, fields, messages)
+            session_id = engine.sessions.recognise((key_id, said.client), fields, messages)
             said = msgspec.structs.replace(said, session_id=session_id, source="prefix")
         previous = engine.sessions.succeed(key_id, said.session_id, turn_id)
     ledger = TurnLedger(

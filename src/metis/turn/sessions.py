@@ -54,20 +54,23 @@ class SessionBook:
     def __init__(self, secret: bytes, ids: IdFactory) -> None:
         self._secret = secret
         self._ids = ids
-        self._by_prefix: _Recent[tuple[str, bytes], str] = _Recent(_MAX_KEPT)
+        self._by_prefix: _Recent[tuple[tuple[str, str], bytes], str] = _Recent(_MAX_KEPT)
         self._last_turn: _Recent[tuple[str, str], str] = _Recent(_MAX_KEPT)
 
-    def recognise(self, key_id: str, fields: Fields, messages: list[msgspec.Raw]) -> str:
-        """The session whose messages this request continues, or a new one's id."""
+    def recognise(self, scope: tuple[str, str], fields: Fields, messages: list[msgspec.Raw]) -> str:
+        """The session whose messages this request continues, or a new one's id.
+
+        `scope` is the key's id and the client: two tools that begin with the same words share no conversation.
+        """
         prefixes = self._prefixes(fields, messages)
         session = ""
         for digest in prefixes:
-            session = self._by_prefix.get((key_id, digest)) or ""
+            session = self._by_prefix.get((scope, digest)) or ""
             if session:
                 break
         session = session or self._ids.new("ses")
         if prefixes:
-            self._by_prefix.put((key_id, prefixes[0]), session)
+            self._by_prefix.put((scope, prefixes[0]), session)
         return session
 
     def succeed(self, key_id: str, session_id: str, turn_id: str) -> str:
