@@ -68,6 +68,7 @@ class Turn:
         "_sent_ns",
         "_spoke",
         "_stale_retries",
+        "_ticked_ns",
         "done",
         "turn_id",
     )
@@ -91,6 +92,7 @@ class Turn:
         self._client_status = 0
         self._sent_ns = 0
         self._spoke = False
+        self._ticked_ns = 0
         self._stale_retries = 0
         self.done = False
 
@@ -226,11 +228,12 @@ class Turn:
         receiver = self._receiver
         if self.done or receiver is None or not receiver.streaming or not self._client_status:
             return NOTHING
+        before, self._ticked_ns = self._ticked_ns, now_ns
         if self._spoke:
-            # Asking the clock for every chunk costs more than being a tick late with a heartbeat.
+            # Asking the clock for every chunk costs too much: it was said after the tick before this
+            # one, so a heartbeat may come up to a tick early, and never late.
             self._spoke = False
-            self._sent_ns = now_ns
-            return NOTHING
+            self._sent_ns = max(self._sent_ns, before)
         if now_ns - self._sent_ns < self._engine.settings.keepalive_s * 1e9:
             return NOTHING
         if self._facts.complete or self._facts.error is not None:
