@@ -68,6 +68,9 @@ def play(scene: Scene) -> Outcome:
             )
         finally:
             left = gateway.stop()
+        died = upstream.poll()
+        if died is not None:
+            raise SystemExit(f"the fake upstream ended in the middle of the scene: {died}")
         return Outcome(ran.returncode, ran.stdout, left)
     finally:
         upstream.kill()
