@@ -91,11 +91,18 @@ def bold(text: str) -> str:
     return text if plain else f"\x1b[1m{text}\x1b[0m"
 
 
+def terminal_renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    """Log lines for a person, with plain tracebacks: the usual ones print every variable, prompts too (P7)."""
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, exception_formatter=structlog.dev.plain_traceback
+    )
+
+
 def _log_to_stderr() -> None:
     """Standard output is the banner's; logs are lines of JSON unless a person is looking."""
     terminal = sys.stderr.isatty()
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
+        terminal_renderer(colors=not os.environ.get("NO_COLOR"))
         if terminal
         else structlog.processors.JSONRenderer()
     )
