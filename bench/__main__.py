@@ -121,8 +121,8 @@ def run_load(
         "headers": headers,
         "marker": marker if scenario.stream else "xxxx",
     }
-    pids = target.measured()
-    before = cpu_s(pids)
+    pids, helpers = target.measured(), target.helpers()
+    before, before_helpers = cpu_s(pids), cpu_s(helpers)
     command = [*pinned(core), sys.executable, "-m", "bench.load", json.dumps(plan)]
     if len(command[-1]) > 100_000:
         command[-1] = "-"
@@ -132,11 +132,12 @@ def run_load(
     if done.returncode:
         raise SystemExit(f"the load failed: {done.stderr[-2000:]}")
     outcome = json.loads(done.stdout)
-    used = cpu_s(pids) - before
+    used, used_helpers = cpu_s(pids) - before, cpu_s(helpers) - before_helpers
     count = outcome[scenario.per]
     if not count or outcome["errors"]:
         raise SystemExit(f"{target.name}, {scenario.name}: {outcome}")
     outcome["cpu_us"] = used / count * 1e6
+    outcome["recording_us"] = used_helpers / count * 1e6
     return outcome
 
 
@@ -207,11 +208,12 @@ def _print_row(
     unit = scenario.per.removesuffix("s")
     said = [spread([row["cpu_us"] for row in rows[name]]) for name in ("nginx", "metis")]
     limit = f" (limit {scenario.limit:g}x{'' if good else ', OVER'})" if scenario.limit else ""
+    recording = spread([row["recording_us"] for row in rows["metis"]])
     latency = [statistics.median(row["latency_ms"][0] for row in rows[name]) for name in rows]
     print(
         f"\r{scenario.name:38} CPU us/{unit}: nginx {said[0]:22} metis {said[1]:24}"
         f" ratio {statistics.median(ratios):.2f}{limit}"
-        f"  p50 ms {latency[0]:.2f} -> {latency[1]:.2f}"
+        f" + recording {recording}  p50 ms {latency[0]:.2f} -> {latency[1]:.2f}"
     )
 
 

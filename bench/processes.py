@@ -130,6 +130,9 @@ class Nginx:
     def measured(self) -> list[int]:
         return family(self.process.pid)
 
+    def helpers(self) -> list[int]:
+        return []
+
     def worker(self) -> int:
         return self.measured()[-1]
 
@@ -172,6 +175,10 @@ class Metis:
 
     def measured(self) -> list[int]:
         return [self.worker()]
+
+    def helpers(self) -> list[int]:
+        """Everything else of it: the recorder above all, which folds what the worker wrote down."""
+        return [pid for pid in family(self.process.pid) if pid != self.worker()]
 
     def worker(self) -> int:
         """The worker is the child that holds a spool open."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from metis.accounts.ring import AuthRefusal, KeyRing
 from metis.errors import Unauthenticated
 from metis.facts.identity import Principal
+from metis.http.known_heads import RequestHead
 
 _MARK: Final = b"sk-metis-"
 _BEARER: Final = b"bearer "
@@ -34,12 +36,28 @@ class AuthFailure(Unauthenticated):
         self.key_prefix = key_prefix
 
 
-def authenticate(named: dict[bytes, bytes], ring: KeyRing, now_ts: int) -> Authenticated:
-    """Find and check the Metis key. `named`: headers by lower-cased name; `now_ts`: epoch microseconds.
+class _Presented(NamedTuple):
+    """The credential that counts, and whether one of another kind came beside it."""
+
+    key: bytes
+    brings_own: bool
+
+
+def authenticate(head: RequestHead, ring: KeyRing, now_ts: int) -> Authenticated:
+    """Find and check the Metis key. `now_ts`: epoch microseconds.
 
     With `x-metis-key` the other credential headers are the client's own, for its provider.
     Raises AuthFailure: also when two differing Metis keys are there, since either could be meant.
     """
+    presented = _presented_again(head) if head.known else _presented(head)
+    answer = ring.authenticate(presented.key, now_ts)
+    if isinstance(answer, AuthRefusal):
+        raise AuthFailure(answer.reason, answer.key_prefix, _REMEDY[answer.reason])
+    return Authenticated(answer, presented.brings_own)
+
+
+def _presented(head: RequestHead) -> _Presented:
+    named = head.named
     bearer = _bearer(named.get(b"authorization", b""))
     api_key = named.get(b"x-api-key", b"")
     metis_key = named.get(b"x-metis-key", b"")
@@ -48,12 +66,13 @@ def authenticate(named: dict[bytes, bytes], ring: KeyRing, now_ts: int) -> Authe
         raise AuthFailure(
             "conflicting", "", "two differing Metis keys were sent; send one, or the same in both"
         )
-    presented = found.pop() if found else metis_key or api_key or bearer
-    answer = ring.authenticate(presented, now_ts)
-    if isinstance(answer, AuthRefusal):
-        raise AuthFailure(answer.reason, answer.key_prefix, _REMEDY[answer.reason])
     own = any(key and not key.startswith(_MARK) for key in (bearer, api_key))
-    return Authenticated(answer, bool(metis_key) and own)
+    return _Presented(
+        found.pop() if found else metis_key or api_key or bearer, bool(metis_key) and own
+    )
+
+
+_presented_again: Final = lru_cache(maxsize=1024)(_presented)
 
 
 def _bearer(value: bytes) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import Final, cast
 
-import msgspec
 import structlog
 
 from metis.errors import Forbidden, LedgerError, MetisError, NotFound, RequestError, RequestTimeout
@@ -19,6 +18,7 @@ from metis.gateway.model_list import unlisted_model
 from metis.gateway.paths import Route, find_route, shape_of
 from metis.gateway.relay_paths import is_relay, relay_path
 from metis.http.headers import Headers, encode_headers, status_line
+from metis.http.known_heads import RequestHead
 from metis.http.server import HttpRequest, RequestReader
 from metis.ir.response import ErrorInfo
 from metis.trace.events import AuthFailed
@@ -70,6 +70,7 @@ class ClientConnection(asyncio.Protocol):
             max_header_bytes=settings.max_header_bytes,
             max_body_bytes=settings.max_body_bytes,
             on_head=self._on_head,
+            known=state.known_heads,
         )
         self._exchange: Exchange | None = None
         self._busy = False
@@ -181,12 +182,12 @@ class ClientConnection(asyncio.Protocol):
 
     # Serving
 
-    def _on_head(self, request: HttpRequest) -> None:
+    def _on_head(self, head: RequestHead) -> None:
         """Before the body: a client that waits for leave gets it, or the refusal at once."""
-        if not request.expect_continue:
+        if not head.expect_continue:
             return
-        if find_route(request.path).operation not in ("unknown", "root", "health", "ready"):
-            self._authenticate(request)
+        if find_route(head.path).operation not in ("unknown", "root", "health", "ready"):
+            self._authenticate(head)
         if self._transport is not None and not self._busy:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -207,68 +208,62 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _serve(self, request: HttpRequest) -> None:
-        state = self._state
+        state, head = self._state, request.head
         self._busy = True
         self._keep_alive = request.keep_alive and not state.draining
-        self._chunked = request.version_11
-        self._head_only = request.method == b"HEAD"
+        self._chunked = head.version_11
+        self._head_only = head.method == b"HEAD"
         state.counters.add("requests")
-        route = find_route(request.path)
+        route = find_route(head.path)
         try:
             self._dispatch(request, route)
         except MetisError as error:
             if isinstance(error, AuthFailure):
-                self._note_auth_failure(error, request)
-            self._write_error(refusal(error), shape_of(route, request.named))
+                self._note_auth_failure(error, head)
+            self._write_error(refusal(error), shape_of(route, head.named))
             self.answered()
         except Exception:
-            log.exception("door.crashed", path=request.path.decode("latin-1")[:200])
-            self._write_error(_FAILED, shape_of(route, request.named))
+            log.exception("door.crashed", path=head.path.decode("latin-1")[:200])
+            self._write_error(_FAILED, shape_of(route, head.named))
             self.answered()
 
     def _dispatch(self, request: HttpRequest, route: Route) -> None:
-        operation = route.operation
+        operation, head = route.operation, request.head
         if operation in _OPEN_ANSWERS:
             draining = operation == "ready" and self._state.draining
             body = b'{"status":"draining"}' if draining else _OPEN_ANSWERS[operation]
             self._answer(503 if draining else 200, [_JSON], body)
             return
-        if operation == "unknown" and is_relay(request.path, self._state.settings.relay):
+        if operation == "unknown" and is_relay(head.path, self._state.settings.relay):
             self._begin_relay(request)
             return
         if operation == "unknown":
-            path = request.path.decode("latin-1")[:200]
-            raise NotFound(f"no such path here: {request.method.decode()} {path}", code="not_found")
-        if request.method not in route.methods:
-            self._refuse_method(request, route)
+            path = head.path.decode("latin-1")[:200]
+            raise NotFound(f"no such path here: {head.method.decode()} {path}", code="not_found")
+        if head.method not in route.methods:
+            self._refuse_method(head, route)
             return
-        who = self._authenticate(request)
+        who = self._authenticate(head)
         if operation in ("models", "model"):
-            self._answer_models(route, shape_of(route, request.named), who.principal)
+            self._answer_models(route, shape_of(route, head.named), who.principal)
             return
         self._begin_turn(request, route, who)
 
     def _begin_turn(self, request: HttpRequest, route: Route, who: Authenticated) -> None:
-        state, body = self._state, request.body
-        encoding = request.named.get(b"content-encoding")
+        body = request.body
+        encoding = request.head.named.get(b"content-encoding")
         if encoding is not None:
-            body = decode_body(body, encoding, state.settings.max_body_bytes)
-        self._begin(self._inbound(request, route, (who, body)))
-
-    def _inbound(
-        self, request: HttpRequest, route: Route, brought: tuple[Authenticated, bytes]
-    ) -> Inbound:
-        who, body = brought
-        return Inbound(
-            operation=route.operation,
-            shape=route.shape,
-            path=request.path.decode("latin-1"),
-            headers=request.headers,
-            named=request.named,
-            body=body,
-            principal=who.principal,
-            client_credential=who.client_credential,
-            received_ns=time.perf_counter_ns(),
+            body = decode_body(body, encoding, self._state.settings.max_body_bytes)
+        self._begin(
+            Inbound(
+                operation=route.operation,
+                shape=route.shape,
+                head=request.head,
+                body=body,
+                principal=who.principal,
+                client_credential=who.client_credential,
+                received_ns=time.perf_counter_ns(),
+            )
         )
 
     def _begin(self, inbound: Inbound) -> None:
@@ -278,30 +273,37 @@ class ClientConnection(asyncio.Protocol):
         exchange.begin(state.engine(), inbound)
 
     def _begin_relay(self, request: HttpRequest) -> None:
-        who = self._authenticate(request)
+        head = request.head
+        who = self._authenticate(head)
         if who.principal.budgeted:
             raise Forbidden("a key with a budget cannot use relayed paths: their price is unknown")
-        wanted = relay_path(request.method, request.path, self._state.settings.relay)
-        target = wanted.path + (b"?" + request.query if request.query else b"")
-        inbound = self._inbound(request, Route("relay", "", ()), (who, request.body))
+        wanted = relay_path(head.method, head.path, self._state.settings.relay)
         self._begin(
-            msgspec.structs.replace(
-                inbound, method=request.method, relay_to=wanted.provider, relay_path=target
+            Inbound(
+                operation="relay",
+                shape="",
+                head=head,
+                body=request.body,
+                principal=who.principal,
+                client_credential=who.client_credential,
+                received_ns=time.perf_counter_ns(),
+                relay_to=wanted.provider,
+                relay_path=wanted.path + (b"?" + head.query if head.query else b""),
             )
         )
 
-    def _authenticate(self, request: HttpRequest) -> Authenticated:
-        return authenticate(request.named, self._state.keys.ring(), time.time_ns() // 1000)
+    def _authenticate(self, head: RequestHead) -> Authenticated:
+        return authenticate(head, self._state.keys.ring(), time.time_ns() // 1000)
 
-    def _refuse_method(self, request: HttpRequest, route: Route) -> None:
+    def _refuse_method(self, head: RequestHead, route: Route) -> None:
         allow = b", ".join(route.methods)
-        if request.upgrade and request.method == b"GET" and route.shape == "openai_responses":
+        if head.upgrade and head.method == b"GET" and route.shape == "openai_responses":
             # Codex tries a WebSocket first; 426 is the one status it falls back from at once.
             status, why = 426, "WebSocket is not spoken here; use HTTP"
         else:
-            status, why = 405, f"{request.method.decode()} is not for this path"
+            status, why = 405, f"{head.method.decode()} is not for this path"
         error = ErrorInfo(status=status, kind="invalid_request", message=why)
-        self._write_error(error, shape_of(route, request.named), ((b"allow", allow),))
+        self._write_error(error, shape_of(route, head.named), ((b"allow", allow),))
         self.answered()
 
     def _answer_models(self, route: Route, shape: str, who: Principal) -> None:
@@ -316,13 +318,13 @@ class ClientConnection(asyncio.Protocol):
             )
         self._answer(200, [_JSON], body)
 
-    def _note_auth_failure(self, error: AuthFailure, request: HttpRequest) -> None:
+    def _note_auth_failure(self, error: AuthFailure, head: RequestHead) -> None:
         state = self._state
         event = AuthFailed(
             event_id=state.ids.new("evt"),
             ts=time.time_ns() // 1000,
             reason=error.reason,
-            path=request.path.decode("latin-1")[:200],
+            path=head.path.decode("latin-1")[:200],
             key_prefix=error.key_prefix,
         )
         state.counters.add("auth_failures")
@@ -404,12 +406,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse_and_close(self, error: RequestError) -> None:
         """An answer to what could not be read to its end; then the connection is of no more use."""
-        request = self._reader.current
+        head = self._reader.current
         if isinstance(error, AuthFailure):
-            self._note_auth_failure(error, request)
+            self._note_auth_failure(error, head)
         self._keep_alive = False
-        self._head_only = request.method == b"HEAD"
-        self._write_error(refusal(error), shape_of(find_route(request.path), request.named))
+        self._head_only = head.method == b"HEAD"
+        self._write_error(refusal(error), shape_of(find_route(head.path), head.named))
         if self._transport is not None:
             asyncio.get_running_loop().call_later(_LINGER_S, self._close)
 

@@ -13,6 +13,7 @@ from metis.facts.ids import IdFactory
 from metis.gateway.model_list import ModelList
 from metis.gateway.ports import Counters, Keys, Ledger, Upstream
 from metis.gateway.settings import GatewaySettings
+from metis.http.known_heads import KnownHeads
 from metis.turn.engine import Engine
 
 _TICK_S: Final = 1.0
@@ -47,6 +48,7 @@ class DoorState:
         self.keys = keys
         self.upstream, self.ledger, self.counters = services
         self.ids = ids
+        self.known_heads = KnownHeads()
         self.connections: set[Connection] = set()
         self.draining = False
         self.date = b""

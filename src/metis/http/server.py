@@ -9,43 +9,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httptools
 
 from metis.errors import BadRequest, HeadersTooLarge, RequestError, TooLarge
-from metis.http.headers import Headers
+from metis.http.known_heads import KnownHeads, RequestHead
 
 MAX_QUEUED_REQUESTS: Final = 32  # pipelined behind the one being served
 
 
-class HttpRequest:
-    """One request as it came. `headers` keep their case; `named` has lower-cased names, last one wins."""
+class HttpRequest(NamedTuple):
+    """One request as it came. `keep_alive`: the connection is of use after it."""
 
-    __slots__ = (
-        "body",
-        "expect_continue",
-        "headers",
-        "keep_alive",
-        "method",
-        "named",
-        "path",
-        "query",
-        "upgrade",
-        "version_11",
-    )
-
-    def __init__(self) -> None:
-        self.method = b""
-        self.path = b""
-        self.query = b""
-        self.headers: Headers = []
-        self.named: dict[bytes, bytes] = {}
-        self.body = b""
-        self.keep_alive = True
-        self.version_11 = True
-        self.expect_continue = False
-        self.upgrade = False
+    head: RequestHead
+    body: bytes
+    keep_alive: bool
 
 
 class RequestReader:
@@ -54,13 +33,20 @@ class RequestReader:
     `on_head` is called when a request's headers are complete and before its body is read: it may
     raise a RequestError to refuse the request early (size, credentials). After any RequestError raised by
     `feed` the connection cannot be read further: answer, then close.
+
+    `known` holds heads that came before, byte for byte: they are not parsed again. Share one among connections.
     """
 
     __slots__ = (
         "_body",
         "_body_size",
-        "_current",
+        "_closed",
+        "_head",
+        "_headers_size",
         "_in_head",
+        "_known",
+        "_known_left",
+        "_length",
         "_on_head",
         "_parser",
         "_url",
@@ -78,26 +64,32 @@ class RequestReader:
         max_header_bytes: int,
         max_body_bytes: int,
         max_headers: int = 256,
-        on_head: Callable[[HttpRequest], None],
+        on_head: Callable[[RequestHead], None],
+        known: KnownHeads | None = None,
     ) -> None:
         self.max_header_bytes = max_header_bytes
         self.max_body_bytes = max_body_bytes
         self.max_headers = max_headers
         self._on_head = on_head
+        self._known = known or KnownHeads()
+        self._known_left = 0  # bytes still to come of a body whose head was known
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._current = HttpRequest()
+        self._head = RequestHead()
         self._url = b""
+        self._length = b""
         self._body: list[bytes] = []
         self._body_size = 0
+        self._headers_size = 0
         self._in_head = False
+        self._closed = False  # a request said that it is the connection's last
         self.head_size = 0
         self.mid_request = False
         self.ready: deque[HttpRequest] = deque()
 
     @property
-    def current(self) -> HttpRequest:
-        """The request being read, or the last one: as much of it as has come."""
-        return self._current
+    def current(self) -> RequestHead:
+        """The head being read, or the last one: as much of it as has come."""
+        return self._head
 
     @property
     def reading_head(self) -> bool:
@@ -106,6 +98,48 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Raises RequestError (BadRequest, TooLarge, HeadersTooLarge or what `on_head` raised)."""
+        if self._known_left:
+            data = self._feed_known(data)
+            if not data:
+                return
+        if self.mid_request or self.ready or self._closed:
+            self._parse(data)
+            return
+        found = self._known.find(data)
+        if found is None or found.length > self.max_body_bytes:
+            self._parse(data)
+            if found is None and not self._in_head and self._read_one():
+                self._known.learn(data, self._head)
+            return
+        self._head = found.head
+        rest = data[found.body_at :]
+        if len(rest) == found.length:
+            self.ready.append(HttpRequest(found.head, rest, True))
+            return
+        self._body = []
+        self.mid_request = True
+        self._known_left = found.length
+        rest = self._feed_known(rest)
+        if rest:
+            self.feed(rest)
+
+    def _feed_known(self, data: bytes) -> bytes:
+        """Take what belongs to the body of a known head; gives what comes behind it."""
+        left = self._known_left
+        self._body.append(data[:left])
+        self._known_left = max(0, left - len(data))
+        if not self._known_left:
+            self.mid_request = False
+            self.ready.append(HttpRequest(self._head, b"".join(self._body), True))
+            self._body = []
+        return data[left:]
+
+    def _read_one(self) -> bool:
+        """Whether the head that was read last is the first since `ready` was empty."""
+        ready = self.ready
+        return not ready or (len(ready) == 1 and ready[0].head is self._head)
+
+    def _parse(self, data: bytes) -> None:
         was_in_head = self._in_head
         try:
             self._parser.feed_data(data)
@@ -120,7 +154,7 @@ class RequestReader:
         except httptools.HttpParserError as exc:
             if self.ready and not self.mid_request:
                 # Bytes after `Connection: close`: the request before them is served, then we close.
-                self.ready[-1].keep_alive = False
+                self.ready[-1] = self.ready[-1]._replace(keep_alive=False)
                 return
             raise BadRequest(f"malformed HTTP: {exc}") from exc
         if was_in_head and self._in_head:
@@ -134,8 +168,10 @@ class RequestReader:
     def on_message_begin(self) -> None:
         if len(self.ready) >= MAX_QUEUED_REQUESTS:
             raise BadRequest(f"more than {MAX_QUEUED_REQUESTS} pipelined requests")
-        self._current = HttpRequest()
+        self._head = RequestHead()
         self._url = b""
+        self._length = b""
+        self._headers_size = 0
         self._body = []
         self._body_size = 0
         self._in_head = True
@@ -150,40 +186,42 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: nobody here reads them, and merging them is how requests are smuggled
-        request = self._current
-        request.headers.append((name, value))
-        lowered = name.lower()
-        if lowered in request.named:
-            _refuse_doubled(lowered, request.named[lowered], value)
-        request.named[lowered] = value
+        head, lowered = self._head, name.lower()
+        self._headers_size += len(name) + len(value) + 4
+        if lowered == b"content-length":
+            self._length = value
+            return
+        head.headers.append((name, value))
+        if lowered in head.named:
+            _refuse_doubled(lowered, head.named[lowered], value)
+        head.named[lowered] = value
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        request, named = self._current, self._current.named
-        parser = self._parser
-        request.method = parser.get_method()
+        head = self._head
+        named, parser = head.named, self._parser
+        head.method = parser.get_method()
         version = parser.get_http_version()
-        request.version_11 = version == "1.1"
-        if not request.version_11 and version != "1.0":
+        head.version_11 = version == "1.1"
+        if not head.version_11 and version != "1.0":
             raise BadRequest(f"HTTP version {version} is not spoken here; use HTTP/1.1")
-        path, _, request.query = self._url.partition(b"?")
-        request.path = path
-        if request.method == b"CONNECT" or not path.startswith((b"/", b"http://", b"https://")):
+        path, _, head.query = self._url.partition(b"?")
+        head.path = path
+        if head.method == b"CONNECT" or not path.startswith((b"/", b"http://", b"https://")):
             raise BadRequest("the request target must be a path")
-        if request.version_11 and b"host" not in named:
+        if head.version_11 and b"host" not in named:
             raise BadRequest("an HTTP/1.1 request needs a Host header")
-        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in request.headers)
-        if size > self.max_header_bytes:
+        if len(self._url) + self._headers_size > self.max_header_bytes:
             raise HeadersTooLarge(_too_long(self.max_header_bytes))
-        if len(request.headers) > self.max_headers:
+        if len(head.headers) > self.max_headers:
             raise HeadersTooLarge(f"more than {self.max_headers} headers")
-        _check_framing(request)
-        length = named.get(b"content-length")
-        if length is not None and int(length) > self.max_body_bytes:
+        _check_framing(head)
+        if self._length and int(self._length) > self.max_body_bytes:
             raise TooLarge(_too_large(self.max_body_bytes))
-        request.expect_continue = named.get(b"expect", b"").lower() == b"100-continue"
-        request.upgrade = b"upgrade" in named
-        self._on_head(request)
+        head.expect_continue = named.get(b"expect", b"").lower() == b"100-continue"
+        head.upgrade = b"upgrade" in named
+        head.keep_alive = bool(parser.should_keep_alive()) and not head.upgrade
+        self._on_head(head)
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
@@ -192,19 +230,20 @@ class RequestReader:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        request, pieces = self._current, self._body
-        request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        request.keep_alive = bool(self._parser.should_keep_alive()) and not request.upgrade
+        pieces = self._body
         self._body = []
         self.mid_request = False
-        self.ready.append(request)
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        keep_alive = self._head.keep_alive
+        self._closed = not keep_alive
+        self.ready.append(HttpRequest(self._head, body, keep_alive))
 
 
-def _check_framing(request: HttpRequest) -> None:
-    encoding = request.named.get(b"transfer-encoding")
+def _check_framing(head: RequestHead) -> None:
+    encoding = head.named.get(b"transfer-encoding")
     if encoding is None:
         return
-    if not request.version_11:
+    if not head.version_11:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding")
     if encoding.lower() != b"chunked":
         raise BadRequest("the only Transfer-Encoding spoken here is chunked")

@@ -193,7 +193,7 @@ class TurnLedger:
         fidelity: tuple[FidelityNote, ...],
     ) -> TurnCompleted:
         inbound, call = self._inbound, ending.call
-        retry = inbound.named.get(b"x-stainless-retry-count", b"0") != b"0"
+        retry = inbound.head.named.get(b"x-stainless-retry-count", b"0") != b"0"
         now_ns = self._engine.clock.monotonic_ns()
         return TurnCompleted(
             **self._stamp(),

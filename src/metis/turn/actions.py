@@ -10,6 +10,7 @@ import msgspec
 
 from metis.facts.identity import Principal
 from metis.http.headers import Headers
+from metis.http.known_heads import RequestHead
 from metis.providers.provider import Origin
 from metis.trace.events import Event
 
@@ -18,21 +19,17 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A client's request after the door has authenticated it.
 
     `operation`: generate, count_tokens, embeddings, completions. `shape`: the API shape of the
-    path. `named`: headers by lower-cased name. `client_credential`: the client brought its own
-    provider credential (x-metis-key was used). `received_ns`: monotonic nanoseconds. A `relay` names its
-    provider and path itself.
+    path. `client_credential`: the client brought its own provider credential (x-metis-key was used).
+    `received_ns`: monotonic nanoseconds. A `relay` names its provider and path itself.
     """
 
     operation: str
     shape: str
-    path: str
-    headers: Headers
-    named: dict[bytes, bytes]
+    head: RequestHead
     body: bytes
     principal: Principal
     client_credential: bool = False
     received_ns: int = 0
-    method: bytes = b"POST"
     relay_to: str = ""
     relay_path: bytes = b""
 

@@ -39,11 +39,12 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
 def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     """Raises CodecError on a body that is no JSON object or whose decisive fields have wrong types."""
     relayed = inbound.operation == "relay"
+    head = inbound.head
     body = Body(inbound.body, {}, {}) if relayed else read_body(inbound.body, _DECISIVE)
     fields = body.fields
     model = text_field(fields, "model") or ""
     stream = flag_field(fields, "stream") is True
-    said = engine.identify(inbound.named, fields, inbound.path)
+    said = engine.identify(head.named, fields, head.path.decode("latin-1"))
     is_turn = inbound.operation not in ("count_tokens", "relay")
     previous = ""
     messages = message_slices(fields) if is_turn else []

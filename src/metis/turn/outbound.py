@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from metis.errors import BadRequest
 from metis.http.headers import HOP_BY_HOP, connection_options, encode_headers
+from metis.http.known_heads import RequestHead
 from metis.providers.provider import Provider
 from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound
@@ -38,7 +40,6 @@ _NEVER_SENT: Final = HOP_BY_HOP | frozenset(
         b"x-real-ip",
     }
 )
-_USUAL_CONNECTION: Final = frozenset({b"keep-alive", b"close"})
 _CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
 _OTHER_SHAPE: Final = {
     "anthropic_messages": (b"openai-",),
@@ -177,8 +178,8 @@ def relayed(inbound: Inbound, provider: Provider) -> Outbound:
         body=inbound.body,
         shape=None,
         path=path if path.startswith(prefix) else prefix + path,
-        method=inbound.method,
-        content_type=inbound.named.get(b"content-type", b""),
+        method=inbound.head.method,
+        content_type=inbound.head.named.get(b"content-type", b""),
     )
 
 
@@ -215,36 +216,51 @@ def _is_true(fields: Fields, name: str) -> bool:
 
 def request_head(inbound: Inbound, provider: Provider, outbound: Outbound, target: str) -> bytes:
     """The upstream request's head: the client's headers as an open list, our credential, our framing."""
-    named = inbound.named
-    dropped = _NEVER_SENT
-    connection = named.get(b"connection")
-    if connection is not None and connection.lower() not in _USUAL_CONNECTION:
-        dropped = dropped | connection_options(connection)
     foreign = (
         _OTHER_SHAPE[target] if outbound.context is not None and target in _OTHER_SHAPE else ()
     )
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (outbound.method, outbound.path, provider.host)]
-    own, unwanted = provider.own_headers, (b"x-metis-", *foreign)
-    for name, value in inbound.headers:
-        lowered = name.lower()
-        if lowered in dropped or lowered in own or lowered.startswith(unwanted):
-            continue
-        lines.append(b"%b: %b\r\n" % (name, value))
-    if outbound.context is not None:
-        lines.append(encode_headers(_TRANSLATED_HEADERS.get(target, ())))
-    lines.append(provider.header_lines)
-    lines.append(_credential_lines(inbound, provider))
-    if outbound.content_type:
-        lines.append(b"content-type: %b\r\n" % outbound.content_type)
-    lines.append(b"accept-encoding: identity\r\ncontent-length: %d\r\n\r\n" % len(outbound.body))
-    return b"".join(lines)
+    return (
+        b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%b%b%baccept-encoding: identity\r\ncontent-length: %d\r\n\r\n"
+        % (
+            outbound.method,
+            outbound.path,
+            provider.host,
+            (_relayed_again if inbound.head.known else _relayed_lines)(
+                inbound.head, provider.own_headers, foreign
+            ),
+            encode_headers(_TRANSLATED_HEADERS.get(target, ()))
+            if outbound.context is not None
+            else b"",
+            provider.header_lines,
+            _credential_lines(inbound, provider),
+            b"content-type: %b\r\n" % outbound.content_type if outbound.content_type else b"",
+            len(outbound.body),
+        )
+    )
+
+
+def _relayed_lines(head: RequestHead, own: frozenset[bytes], foreign: tuple[bytes, ...]) -> bytes:
+    """The client's header lines that go on; not those a provider has of its `own` or that are `foreign` to it."""
+    dropped = _NEVER_SENT | own
+    connection = head.named.get(b"connection")
+    if connection is not None:
+        dropped |= connection_options(connection)
+    unwanted = (b"x-metis-", *foreign)
+    return encode_headers(
+        (name, value)
+        for name, value in head.headers
+        if (lowered := name.lower()) not in dropped and not lowered.startswith(unwanted)
+    )
+
+
+_relayed_again: Final = lru_cache(maxsize=1024)(_relayed_lines)
 
 
 def _credential_lines(inbound: Inbound, provider: Provider) -> bytes:
     if inbound.client_credential:
         return encode_headers(
             (name, value)
-            for name, value in inbound.headers
+            for name, value in inbound.head.headers
             if name.lower() in _CREDENTIALS and KEY_MARK not in value
         )
     if provider.credential is None:

@@ -146,7 +146,7 @@ def _without_foreign_signatures(text: bytes, shape: Shape) -> tuple[Body, tuple[
 
 
 def _question(engine: Engine, inbound: Inbound, intake: Intake) -> Question:
-    override = inbound.named.get(b"x-metis-model", b"").decode("utf-8", "replace")
+    override = inbound.head.named.get(b"x-metis-model", b"").decode("utf-8", "replace")
     if len(intake.model) > _MAX_MODEL_NAME or len(override) > _MAX_MODEL_NAME:
         raise BadRequest(f"the model's name is over {_MAX_MODEL_NAME} characters")
     who = inbound.principal
