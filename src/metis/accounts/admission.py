@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import msgspec
 
@@ -26,22 +27,28 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Admission(Protocol):
-    """Reserve the most an attempt can cost before it, return the rest after. Both are memory-only and quick."""
+    """Reserve the most an attempt can cost before it, return the rest after. Both are memory-only and quick.
+
+    `most_nano_usd` is only worth working out for a key that has a limit.
+    """
 
     def reserve(
-        self, principal: Principal, call_id: str, most_nano_usd: int
+        self, principal: Principal, call_id: str, most_nano_usd: Callable[[], int]
     ) -> Reservation | Refusal: ...
 
     def settle(self, reservation: Reservation, actual_nano_usd: int) -> None: ...
+
+
+_NOTHING: Final = Reservation("", "", 0)
 
 
 class AdmitAll:
     """Admit everything: what stands here until budgets are configured."""
 
     def reserve(
-        self, principal: Principal, call_id: str, most_nano_usd: int
+        self, principal: Principal, call_id: str, most_nano_usd: Callable[[], int]
     ) -> Reservation | Refusal:
-        return Reservation(principal.key_id, call_id, most_nano_usd)
+        return _NOTHING
 
     def settle(self, reservation: Reservation, actual_nano_usd: int) -> None:
         return None

@@ -35,9 +35,13 @@ class IdFactory:
         self._head = ""
 
     def new(self, prefix: str) -> str:
+        return f"{prefix}_{self.stem()}"
+
+    def stem(self) -> str:
+        """An id without its prefix, for those who make several ids of one thing: `turn_X`, `call_X_1`, `evt_X_1`."""
         now_ms = int(self._clock() * 1000)
         if now_ms != self._last_ms:
             self._last_ms = now_ms
             self._head = _base32(now_ms, 10)
         self._counter += 1
-        return f"{prefix}_{self._head}{self._counter:08x}{self._own}"
+        return f"{self._head}{self._counter:08x}{self._own}"

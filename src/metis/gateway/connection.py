@@ -17,7 +17,7 @@ from metis.gateway.exchange import Exchange
 from metis.gateway.model_list import unlisted_model
 from metis.gateway.paths import Route, find_route, shape_of
 from metis.gateway.relay_paths import is_relay, relay_path
-from metis.http.headers import Headers, encode_headers, status_line
+from metis.http.headers import encode_headers, status_line
 from metis.http.known_heads import RequestHead
 from metis.http.server import HttpRequest, RequestReader
 from metis.ir.response import ErrorInfo
@@ -29,7 +29,7 @@ log = structlog.get_logger("metis.gateway")
 _LINGER_S: Final = (
     1.0  # a client that is still sending reads the refusal before the connection goes
 )
-_JSON: Final = (b"content-type", b"application/json")
+_JSON: Final = b"content-type: application/json\r\n"
 _WITHOUT_BODY: Final = (204, 304)  # RFC 9112 section 6.3
 _FAILED: Final = ErrorInfo(status=500, kind="api", message="the gateway failed on this request")
 # Answered by the door itself, to anybody.
@@ -197,7 +197,9 @@ class ClientConnection(asyncio.Protocol):
         self._serving = True
         ready = self._reader.ready
         # A client that does not read its answers is given no further ones to hold for it.
-        while ready and not (self._busy or self._write_paused or self._is_closing()):
+        while ready and not (self._busy or self._write_paused or self._transport is None):
+            if self._transport.is_closing():
+                break
             self._serve(ready.popleft())
         self._serving = False
         if ready and self._transport is not None and not self._reading_paused:
@@ -216,7 +218,10 @@ class ClientConnection(asyncio.Protocol):
         state.counters.add("requests")
         route = find_route(head.path)
         try:
-            self._dispatch(request, route)
+            if route.is_turn and head.method == b"POST":
+                self._begin_turn(request, route)
+            else:
+                self._dispatch(request, route)
         except MetisError as error:
             if isinstance(error, AuthFailure):
                 self._note_auth_failure(error, head)
@@ -232,7 +237,7 @@ class ClientConnection(asyncio.Protocol):
         if operation in _OPEN_ANSWERS:
             draining = operation == "ready" and self._state.draining
             body = b'{"status":"draining"}' if draining else _OPEN_ANSWERS[operation]
-            self._answer(503 if draining else 200, [_JSON], body)
+            self._answer(503 if draining else 200, _JSON, body)
             return
         if operation == "unknown" and is_relay(head.path, self._state.settings.relay):
             self._begin_relay(request)
@@ -244,25 +249,24 @@ class ClientConnection(asyncio.Protocol):
             self._refuse_method(head, route)
             return
         who = self._authenticate(head)
-        if operation in ("models", "model"):
-            self._answer_models(route, shape_of(route, head.named), who.principal)
-            return
-        self._begin_turn(request, route, who)
+        self._answer_models(route, shape_of(route, head.named), who.principal)
 
-    def _begin_turn(self, request: HttpRequest, route: Route, who: Authenticated) -> None:
-        body = request.body
-        encoding = request.head.named.get(b"content-encoding")
+    def _begin_turn(self, request: HttpRequest, route: Route) -> None:
+        received_ns = time.perf_counter_ns()
+        head, body, _ = request
+        who = self._authenticate(head)
+        encoding = head.named.get(b"content-encoding")
         if encoding is not None:
             body = decode_body(body, encoding, self._state.settings.max_body_bytes)
         self._begin(
             Inbound(
                 operation=route.operation,
                 shape=route.shape,
-                head=request.head,
+                head=head,
                 body=body,
                 principal=who.principal,
                 client_credential=who.client_credential,
-                received_ns=time.perf_counter_ns(),
+                received_ns=received_ns,
             )
         )
 
@@ -316,7 +320,7 @@ class ClientConnection(asyncio.Protocol):
                 f"no model {wanted[:200]!r} is listed or served; see GET /v1/models",
                 code="model_not_found",
             )
-        self._answer(200, [_JSON], body)
+        self._answer(200, _JSON, body)
 
     def _note_auth_failure(self, error: AuthFailure, head: RequestHead) -> None:
         state = self._state
@@ -335,14 +339,12 @@ class ClientConnection(asyncio.Protocol):
 
     # Writing: ReplySink for the exchange, and the door's own answers
 
-    def write_reply(self, status: int, headers: Headers, body: bytes | None) -> None:
+    def write_reply(self, status: int, lines: bytes, body: bytes | None) -> None:
         """The answer's head, and its body when that is whole already."""
         if self._transport is None:
             return
-        lines = [status_line(status), encode_headers(headers), self._framing(status, body)]
-        if body and not self._head_only:
-            lines.append(body)
-        self._transport.write(b"".join(lines))
+        head = status_line(status) + lines + self._framing(status, body)
+        self._transport.write(head + body if body and not self._head_only else head)
 
     def _framing(self, status: int, body: bytes | None) -> bytes:
         """The headers that say how long the body is and what becomes of the connection."""
@@ -391,8 +393,8 @@ class ClientConnection(asyncio.Protocol):
         if self._reader.ready or self._reading_paused:
             self._serve_ready()
 
-    def _answer(self, status: int, headers: Headers, body: bytes) -> None:
-        self.write_reply(status, headers, body)
+    def _answer(self, status: int, lines: bytes, body: bytes) -> None:
+        self.write_reply(status, lines, body)
         self.answered()
 
     def _write_error(
@@ -400,9 +402,9 @@ class ClientConnection(asyncio.Protocol):
     ) -> None:
         engine = self._state.engine()
         request_id = self._state.ids.new("req").encode()
-        headers: Headers = [_JSON, (b"request-id", request_id), (b"x-request-id", request_id)]
-        headers += more
-        self.write_reply(error.status, headers, engine.shapes[shape].encode_error(error))
+        lines = b"%brequest-id: %b\r\nx-request-id: %b\r\n" % (_JSON, request_id, request_id)
+        lines += encode_headers(more)
+        self.write_reply(error.status, lines, engine.shapes[shape].encode_error(error))
 
     def _refuse_and_close(self, error: RequestError) -> None:
         """An answer to what could not be read to its end; then the connection is of no more use."""
@@ -414,9 +416,6 @@ class ClientConnection(asyncio.Protocol):
         self._write_error(refusal(error), shape_of(find_route(head.path), head.named))
         if self._transport is not None:
             asyncio.get_running_loop().call_later(_LINGER_S, self._close)
-
-    def _is_closing(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
 
     def _close(self) -> None:
         if self._transport is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -22,7 +21,7 @@ log = structlog.get_logger("metis.gateway")
 class ReplySink(Protocol):
     """The client's side: where the answer is written. `answered` is called once, at its end."""
 
-    def write_reply(self, status: int, headers: Headers, body: bytes | None) -> None: ...
+    def write_reply(self, status: int, lines: bytes, body: bytes | None) -> None: ...
 
     def write_body(self, data: bytes) -> None: ...
 
@@ -51,43 +50,62 @@ class Exchange:
 
     def begin(self, engine: Engine, inbound: Inbound) -> None:
         turn = self._turn = Turn(engine, inbound)
-        self._guarded(turn.begin)
+        try:
+            self._run(turn, turn.begin())
+        except Exception:
+            log.exception("turn.crashed", turn_id=turn.turn_id)
+            self._crash(turn)
 
     # CallListener: what the upstream did
 
     def call_head(self, call_id: str, status: int, headers: Headers) -> None:
         turn = self._turn
         if turn is not None:
-            self._guarded(turn.head, call_id, status, headers)
+            try:
+                self._run(turn, turn.head(call_id, status, headers))
+            except Exception:
+                log.exception("turn.crashed", turn_id=turn.turn_id)
+                self._crash(turn)
 
     def call_data(self, call_id: str, data: bytes) -> None:
         turn = self._turn
-        if turn is None:
-            return
-        try:
-            self._run(turn, turn.feed(call_id, data))
-        except Exception:
-            log.exception("turn.crashed", turn_id=turn.turn_id)
-            self._crashed(turn)
+        if turn is not None:
+            try:
+                self._run(turn, turn.feed(call_id, data))
+            except Exception:
+                log.exception("turn.crashed", turn_id=turn.turn_id)
+                self._crash(turn)
 
     def call_end(self, call_id: str) -> None:
         turn = self._turn
         if turn is not None:
             self._handle = None
-            self._guarded(turn.finish, call_id)
+            try:
+                self._run(turn, turn.finish(call_id))
+            except Exception:
+                log.exception("turn.crashed", turn_id=turn.turn_id)
+                self._crash(turn)
 
     def call_failed(self, call_id: str, failure: CallFailure) -> None:
         turn = self._turn
         if turn is not None:
             self._handle = None
-            self._guarded(turn.failed, call_id, failure)
+            try:
+                self._run(turn, turn.failed(call_id, failure))
+            except Exception:
+                log.exception("turn.crashed", turn_id=turn.turn_id)
+                self._crash(turn)
 
     # What the client's connection did
 
     def tick(self, now_ns: int) -> None:
         turn = self._turn
         if turn is not None:
-            self._guarded(turn.tick, now_ns)
+            try:
+                self._run(turn, turn.tick(now_ns))
+            except Exception:
+                log.exception("turn.crashed", turn_id=turn.turn_id)
+                self._crash(turn)
 
     def client_gone(self) -> None:
         turn, self._turn = self._turn, None
@@ -106,18 +124,8 @@ class Exchange:
         if self._handle is not None:
             self._handle.resume()
 
-    def _guarded(self, step: Callable[..., Actions], *arguments: object) -> None:
-        """A door of DESIGN's kind: whatever goes wrong inside is written down, and the client is told."""
-        turn = self._turn
-        if turn is None:
-            return
-        try:
-            self._run(turn, step(*arguments))
-        except Exception:
-            log.exception("turn.crashed", turn_id=turn.turn_id)
-            self._crashed(turn)
-
-    def _crashed(self, turn: Turn) -> None:
+    def _crash(self, turn: Turn) -> None:
+        """Whatever went wrong inside a turn, its call is closed in the ledger and the client is told."""
         self._turn = None
         try:
             self._run(turn, turn.client_gone())  # closes the call in the ledger and cancels it
@@ -127,7 +135,7 @@ class Exchange:
             self._sink.break_off()
         else:
             body = b'{"error":{"type":"api_error","message":"the gateway failed on this request"}}'
-            self._sink.write_reply(500, [(b"content-type", b"application/json")], body)
+            self._sink.write_reply(500, b"content-type: application/json\r\n", body)
         self._sink.answered()
 
     def _run(self, turn: Turn, actions: Actions) -> None:
@@ -135,12 +143,15 @@ class Exchange:
             if isinstance(action, Send):
                 self._sink.write_body(action.data)
             elif isinstance(action, Record):
-                if not self._record(turn, action, actions):
-                    return
-            elif isinstance(action, Call):
-                self._handle = self._upstream.start(action, self)
+                try:
+                    self._ledger.append(action.events)
+                except LedgerError as exc:
+                    if not self._go_on_unrecorded(turn, action, actions, exc):
+                        return
             elif isinstance(action, Reply):
                 self._reply(action)
+            elif isinstance(action, Call):
+                self._handle = self._upstream.start(action, self)
             elif isinstance(action, Finish):
                 self._sink.end_body()
                 self._end()
@@ -154,7 +165,7 @@ class Exchange:
 
     def _reply(self, reply: Reply) -> None:
         self._begun = True
-        self._sink.write_reply(reply.status, reply.headers, reply.body)
+        self._sink.write_reply(reply.status, reply.lines, reply.body)
         if reply.body is not None:
             self._end()
 
@@ -163,20 +174,16 @@ class Exchange:
             self._turn = None
             self._sink.answered()
 
-    def _record(self, turn: Turn, record: Record, actions: Actions) -> bool:
-        """Write down; False when the turn was told that it may not call."""
-        try:
-            self._ledger.append(record.events)
-        except LedgerError as exc:
-            call = next((action for action in actions if isinstance(action, Call)), None)
-            if call is None:
-                # The money is spent; withholding the answer would not bring it back.
-                self._counters.add("unledgered", len(record.events))
-                log.error("ledger.refused", error=str(exc), events=len(record.events))
-                return True
-            failure = CallFailure(
-                FailureClass.OVERLOADED, FailureCause.LEDGER, str(exc), sent=False
-            )
-            self._run(turn, turn.failed(call.call_id, failure))
-            return False
-        return True
+    def _go_on_unrecorded(
+        self, turn: Turn, record: Record, actions: Actions, error: LedgerError
+    ) -> bool:
+        """What could not be written down: False when the turn was told that it may not call."""
+        call = next((action for action in actions if isinstance(action, Call)), None)
+        if call is None:
+            # The money is spent; withholding the answer would not bring it back.
+            self._counters.add("unledgered", len(record.events))
+            log.error("ledger.refused", error=str(error), events=len(record.events))
+            return True
+        failure = CallFailure(FailureClass.OVERLOADED, FailureCause.LEDGER, str(error), sent=False)
+        self._run(turn, turn.failed(call.call_id, failure))
+        return False

@@ -9,24 +9,26 @@ class Route(NamedTuple):
     """What is wanted: an operation the turn knows, or one the door answers itself.
 
     `models` and `model` (with `argument` its id), `root`, `health`, `ready`, `unknown`.
+    `is_turn`: a POST to it is for the turn.
     """
 
     operation: str
     shape: str
     methods: tuple[bytes, ...]
     argument: str = ""
+    is_turn: bool = False
 
 
 _POST: Final = (b"POST",)
 _GET: Final = (b"GET", b"HEAD")
 
 ROUTES: Final[dict[bytes, Route]] = {
-    b"/messages": Route("generate", "anthropic_messages", _POST),
-    b"/messages/count_tokens": Route("count_tokens", "anthropic_messages", _POST),
-    b"/chat/completions": Route("generate", "openai_chat", _POST),
-    b"/responses": Route("generate", "openai_responses", _POST),
-    b"/embeddings": Route("embeddings", "openai_chat", _POST),
-    b"/completions": Route("completions", "openai_chat", _POST),
+    b"/messages": Route("generate", "anthropic_messages", _POST, is_turn=True),
+    b"/messages/count_tokens": Route("count_tokens", "anthropic_messages", _POST, is_turn=True),
+    b"/chat/completions": Route("generate", "openai_chat", _POST, is_turn=True),
+    b"/responses": Route("generate", "openai_responses", _POST, is_turn=True),
+    b"/embeddings": Route("embeddings", "openai_chat", _POST, is_turn=True),
+    b"/completions": Route("completions", "openai_chat", _POST, is_turn=True),
     b"/models": Route("models", "", _GET),
     b"/": Route("root", "", _GET),
     b"": Route("root", "", _GET),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import httptools
 
 from metis.http.headers import Headers
+
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class BadResponse(ValueError):
@@ -30,7 +32,6 @@ class ResponseReader:
         "headers",
         "keep_alive",
         "status",
-        "until_eof",
     )
 
     def __init__(self) -> None:
@@ -43,7 +44,6 @@ class ResponseReader:
         self.head_ready = False
         self.complete = False
         self.keep_alive = False
-        self.until_eof = False
 
     def feed(self, data: bytes) -> None:
         """Raises BadResponse."""
@@ -69,10 +69,14 @@ class ResponseReader:
 
     def eof(self) -> bool:
         """The connection closed. True when that is how this response ends."""
-        if self.until_eof and self.head_ready and not self.complete:
+        if self.head_ready and not self.complete and self._ends_with_connection():
             self.complete = True
             self.keep_alive = False
         return self.complete
+
+    def _ends_with_connection(self) -> bool:
+        names = {name.lower() for name, _ in self.headers}
+        return not names & _FRAMING and self.status not in (204, 304)
 
     # httptools callbacks
 
@@ -94,12 +98,6 @@ class ResponseReader:
             return
         self.status = status
         self.head_ready = True
-        names = {name.lower() for name, _ in self.headers}
-        self.until_eof = (
-            b"content-length" not in names
-            and b"transfer-encoding" not in names
-            and status not in (204, 304)
-        )
 
     def on_body(self, body: bytes) -> None:
         if not self.complete:

@@ -79,6 +79,11 @@ REASONS: Final = {
 }
 
 
+_STATUS_LINES: Final = {
+    status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in REASONS.items()
+}
+
+
 def status_line(status: int) -> bytes:
     """The first line of a response, with its line end."""
-    return b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Status"))
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status

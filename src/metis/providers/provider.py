@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from metis.errors import ConfigError
@@ -76,8 +76,7 @@ class ProviderKind:
     explain: Callable[[Provider, ErrorInfo], ErrorInfo] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a connection goes: connections are pooled by this value."""
 
     scheme: Literal["http", "https"]

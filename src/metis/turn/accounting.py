@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ from metis.turn.engine import Engine
 from metis.turn.features import read_features
 from metis.wire.codec import ResponseFacts
 from metis.wire.splice import Fields
+
+TURN_PREFIX: Final = "turn_"
+_NO_USAGE: Final = Usage()
 
 
 class CallState(msgspec.Struct, kw_only=True):
@@ -45,18 +48,35 @@ class CallState(msgspec.Struct, kw_only=True):
 
 
 class Ending(msgspec.Struct, kw_only=True):
-    """How a turn ended."""
+    """How a turn ended. `notes` are of what was done to the request and the answer on their way."""
 
     outcome: TurnOutcome
     http_status: int
     call: CallState | None
     response_id: str = ""
+    fields: Fields
+    messages: list[msgspec.Raw]
+    notes: tuple[FidelityNote, ...]
 
 
 class TurnLedger:
-    """Makes one turn's events. The ids that all of them carry are put together once."""
+    """Makes one turn's events, each with all the ids of the turn.
 
-    __slots__ = ("_engine", "_ids", "_inbound", "_stream", "requested_model", "session")
+    The ids are written out in every event: putting them in by `**` costs as much as the rest of an event.
+    """
+
+    __slots__ = (
+        "_engine",
+        "_events",
+        "_inbound",
+        "_paid_by",
+        "_previous",
+        "_stem",
+        "_stream",
+        "_turn_id",
+        "requested_model",
+        "session",
+    )
 
     def __init__(
         self,
@@ -68,95 +88,117 @@ class TurnLedger:
         requested_model: str,
         stream: bool,
     ) -> None:
-        who = inbound.principal
         self._engine = engine
         self._inbound = inbound
         self._stream = stream
         self.requested_model = requested_model
         self.session = session
-        turn_id, previous = turn
-        ids = {
-            "org_id": who.org_id,
-            "team_id": who.team_id,
-            "user_id": who.user_id,
-            "project_id": who.project_id,
-            "key_id": who.key_id,
-            "client": session.client,
-            "session_id": session.session_id,
-            "agent_id": session.agent_id,
-            "parent_agent_id": session.parent_agent_id,
-            "turn_id": turn_id,
-            "previous_turn_id": previous,
-        }
-        self._ids = {name: value for name, value in ids.items() if value}
+        self._turn_id, self._previous = turn
+        self._stem = self._turn_id.removeprefix(TURN_PREFIX)
+        self._events = 0
+        self._paid_by = PaidBy.CLIENT if inbound.client_credential else PaidBy.GATEWAY
 
-    def _stamp(self) -> dict[str, Any]:
-        return {
-            "event_id": self._engine.ids.new("evt"),
-            "ts": int(self._engine.clock.time() * 1_000_000),
-            **self._ids,
-        }
+    def call_id(self, attempt: int) -> str:
+        return f"call_{self._stem}_{attempt}"
 
-    def _paid_by(self) -> PaidBy:
-        return PaidBy.CLIENT if self._inbound.client_credential else PaidBy.GATEWAY
+    def _event_id(self) -> str:
+        self._events += 1
+        return f"evt_{self._stem}_{self._events}"
 
-    def decided(self, decision: RouteDecision) -> RouteDecided:
-        return RouteDecided(**self._stamp(), decision=decision, policy=self._engine.generation)
+    def decided(self, decision: RouteDecision, now_s: float) -> RouteDecided:
+        who, session = self._inbound.principal, self.session
+        return RouteDecided(
+            event_id=self._event_id(),
+            ts=int(now_s * 1_000_000),
+            org_id=who.org_id,
+            team_id=who.team_id,
+            user_id=who.user_id,
+            project_id=who.project_id,
+            key_id=who.key_id,
+            client=session.client,
+            session_id=session.session_id,
+            agent_id=session.agent_id,
+            parent_agent_id=session.parent_agent_id,
+            turn_id=self._turn_id,
+            previous_turn_id=self._previous,
+            decision=decision,
+            policy=self._engine.generation,
+        )
 
     def started(self, call: CallState) -> LlmCallStarted:
+        inbound, session = self._inbound, self.session
+        who = inbound.principal
         return LlmCallStarted(
-            **self._stamp(),
+            event_id=self._event_id(),
+            ts=int(call.started_s * 1_000_000),
+            org_id=who.org_id,
+            team_id=who.team_id,
+            user_id=who.user_id,
+            project_id=who.project_id,
+            key_id=who.key_id,
+            client=session.client,
+            session_id=session.session_id,
+            agent_id=session.agent_id,
+            parent_agent_id=session.parent_agent_id,
+            turn_id=self._turn_id,
+            previous_turn_id=self._previous,
             call_id=call.call_id,
             attempt=call.attempt,
             role=call.role,
             provider=call.provider,
             model=call.model,
             requested_model=self.requested_model,
-            operation=self._inbound.operation,
-            shape=self._inbound.shape,
+            operation=inbound.operation,
+            shape=inbound.shape,
             upstream_shape=call.upstream_shape,
             stream=self._stream,
-            paid_by=self._paid_by(),
+            paid_by=self._paid_by,
             request_bytes=call.body_bytes,
         )
 
     def completed(
-        self, call: CallState, facts: ResponseFacts, outcome: CallOutcome
+        self, call: CallState, facts: ResponseFacts, outcome: CallOutcome, now_s: float
     ) -> LlmCallCompleted:
         """The end of an attempt, priced with the price of the day it began on."""
+        inbound, session = self._inbound, self.session
+        who = inbound.principal
         usage, source = self._usage(call, facts, outcome)
-        cost, unknown, unpriced = 0, False, ()
-        if usage is not None and not call.free and self._inbound.operation != "count_tokens":
-            priced = self._engine.pricing.cost(
-                call.price_provider, call.model, usage, call.started_s
-            )
-            cost, unpriced = priced.nano_usd, priced.unpriced
-            unknown = not priced.known or bool(unpriced)
-        unknown = unknown or self._inbound.operation == "relay"
-        now_ns = self._engine.clock.monotonic_ns()
+        cost, price_unknown, unpriced = self._price(call, usage)
         first = call.first_byte_ns
         return LlmCallCompleted(
-            **self._stamp(),
+            event_id=self._event_id(),
+            ts=int(now_s * 1_000_000),
+            org_id=who.org_id,
+            team_id=who.team_id,
+            user_id=who.user_id,
+            project_id=who.project_id,
+            key_id=who.key_id,
+            client=session.client,
+            session_id=session.session_id,
+            agent_id=session.agent_id,
+            parent_agent_id=session.parent_agent_id,
+            turn_id=self._turn_id,
+            previous_turn_id=self._previous,
             call_id=call.call_id,
             attempt=call.attempt,
             role=call.role,
             provider=call.provider,
             model=call.model,
             requested_model=self.requested_model,
-            operation=self._inbound.operation,
-            shape=self._inbound.shape,
+            operation=inbound.operation,
+            shape=inbound.shape,
             upstream_shape=call.upstream_shape,
             stream=self._stream,
-            paid_by=self._paid_by(),
+            paid_by=self._paid_by,
             outcome=outcome,
             http_status=call.http_status,
             failure=call.failure,
             failure_cause=call.cause,
             error_type=call.error_type,
-            usage=usage or Usage(),
+            usage=usage or _NO_USAGE,
             usage_source=source,
             cost_nano_usd=cost,
-            price_unknown=unknown,
+            price_unknown=price_unknown,
             unpriced=unpriced,
             stop=facts.stop,
             tool_calls=facts.tool_calls,
@@ -166,8 +208,17 @@ class TurnLedger:
             request_bytes=call.body_bytes,
             response_bytes=call.response_bytes,
             first_byte_ms=(first - call.started_ns) / 1e6 if first else -1.0,
-            duration_ms=(now_ns - call.started_ns) / 1e6,
+            duration_ms=(self._engine.clock.monotonic_ns() - call.started_ns) / 1e6,
         )
+
+    def _price(self, call: CallState, usage: Usage | None) -> tuple[int, bool, tuple[str, ...]]:
+        """The cost, whether it is unknown or lacks something, and what it lacks."""
+        operation = self._inbound.operation
+        if usage is None or call.free or operation == "count_tokens":
+            return 0, operation == "relay", ()
+        priced = self._engine.pricing.cost(call.price_provider, call.model, usage, call.started_s)
+        unknown = not priced.known or bool(priced.unpriced) or operation == "relay"
+        return priced.nano_usd, unknown, priced.unpriced
 
     def _usage(
         self, call: CallState, facts: ResponseFacts, outcome: CallOutcome
@@ -186,17 +237,24 @@ class TurnLedger:
             return estimate_usage(facts, call.body_bytes), UsageSource.ESTIMATED
         return None, UsageSource.UNKNOWN
 
-    def turn_completed(
-        self,
-        ending: Ending,
-        content: tuple[Fields, list[msgspec.Raw]],
-        fidelity: tuple[FidelityNote, ...],
-    ) -> TurnCompleted:
-        inbound, call = self._inbound, ending.call
+    def turn_completed(self, ending: Ending, now_s: float) -> TurnCompleted:
+        inbound, call, session = self._inbound, ending.call, self.session
+        who = inbound.principal
         retry = inbound.head.named.get(b"x-stainless-retry-count", b"0") != b"0"
-        now_ns = self._engine.clock.monotonic_ns()
         return TurnCompleted(
-            **self._stamp(),
+            event_id=self._event_id(),
+            ts=int(now_s * 1_000_000),
+            org_id=who.org_id,
+            team_id=who.team_id,
+            user_id=who.user_id,
+            project_id=who.project_id,
+            key_id=who.key_id,
+            client=session.client,
+            session_id=session.session_id,
+            agent_id=session.agent_id,
+            parent_agent_id=session.parent_agent_id,
+            turn_id=self._turn_id,
+            previous_turn_id=self._previous,
             operation=inbound.operation,
             shape=inbound.shape,
             requested_model=self.requested_model,
@@ -205,14 +263,14 @@ class TurnLedger:
             outcome=ending.outcome,
             http_status=ending.http_status,
             attempts=call.attempt if call else 0,
-            auxiliary=self.session.auxiliary,
-            request_class=self.session.request_class,
-            client_version=self.session.client_version,
-            session_source=self.session.source,
+            auxiliary=session.auxiliary,
+            request_class=session.request_class,
+            client_version=session.client_version,
+            session_source=session.source,
             stream=self._stream,
             response_id=ending.response_id,
-            features=read_features(*content, len(inbound.body), retry=retry),
-            fidelity=fidelity,
+            features=read_features(ending.fields, ending.messages, len(inbound.body), retry=retry),
+            fidelity=ending.notes,
             overhead_us=(call.started_ns - inbound.received_ns) // 1000 if call else 0,
-            duration_ms=(now_ns - inbound.received_ns) / 1e6,
+            duration_ms=(self._engine.clock.monotonic_ns() - inbound.received_ns) / 1e6,
         )

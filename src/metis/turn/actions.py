@@ -9,7 +9,6 @@ from __future__ import annotations
 import msgspec
 
 from metis.facts.identity import Principal
-from metis.http.headers import Headers
 from metis.http.known_heads import RequestHead
 from metis.providers.provider import Origin
 from metis.trace.events import Event
@@ -54,10 +53,10 @@ class Cancel(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """Begin the answer. `body` None: more comes by Send and Finish; else this is all of it."""
+    """Begin the answer. `lines` are header lines. `body` None: more comes by Send and Finish; else it is all."""
 
     status: int
-    headers: Headers
+    lines: bytes
     body: bytes | None
 
 

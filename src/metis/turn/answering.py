@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from metis.facts.decision import RouteDecision
-from metis.http.headers import HOP_BY_HOP, Headers, safe_value
+from metis.http.headers import encode_headers, safe_value
 from metis.ir.response import ErrorInfo
 from metis.providers.provider import Provider
 from metis.trace.events.turn import FidelityNote
@@ -18,66 +18,41 @@ from metis.turn.engine import Engine
 from metis.turn.outbound import Outbound
 from metis.turn.refusals import credential_refused
 from metis.turn.relay import PathRelay, Receiver, StreamRelay, WholeRelay
+from metis.turn.reply_head import ReplyHead
 
-# Said about the upstream's connection or site, not about this answer.
-_NOT_RELAYED: Final = HOP_BY_HOP | frozenset(
-    {
-        b"content-length",
-        b"set-cookie",
-        b"alt-svc",
-        b"strict-transport-security",
-        b"server",
-        b"date",
-        b"report-to",
-        b"nel",
-    }
-)
-# What survives a crossing: ids, limits and hints that SDKs read in any shape.
-_KEPT_ACROSS: Final = (
-    b"request-id",
-    b"x-request-id",
-    b"retry-after",
-    b"anthropic-ratelimit-",
-    b"x-ratelimit-",
-)
+_NO_HEAD: Final = ReplyHead()
+_JSON_TYPE: Final = b"content-type: application/json\r\n"
+_STREAM_TYPE: Final = b"content-type: text/event-stream; charset=utf-8\r\n"
 _WITHOUT_BODY: Final = (204, 205)
-_REQUEST_IDS: Final = (b"request-id", b"x-request-id", b"apim-request-id")
 _FIDELITY_ORDER: Final = ("edited", "mapped", "carried", "lost")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole answer made here."""
+    """A whole answer made here. `lines` are its header lines."""
 
     status: int
-    headers: Headers
+    lines: bytes
     body: bytes
 
 
 class Answerer:
-    """Makes the client's side of one turn's answer. `upstream_headers` is set when a head has come."""
+    """Makes the client's side of one turn's answer. `head` is the upstream's, once it has come."""
 
-    __slots__ = ("_crossed_type", "_engine", "_inbound", "_turn_id", "upstream_headers")
+    __slots__ = ("_crossed_type", "_engine", "_inbound", "_turn_id", "head")
 
     def __init__(self, engine: Engine, inbound: Inbound, turn_id: str) -> None:
         self._engine = engine
         self._inbound = inbound
         self._turn_id = turn_id
-        self._crossed_type = b"application/json"
-        self.upstream_headers: Headers | None = None
+        self._crossed_type = b""
+        self.head = _NO_HEAD
 
-    def upstream_request_id(self, headers: Headers) -> str:
-        """The upstream's own id of the call, for its support desk."""
-        for name, value in headers:
-            if name.lower() in _REQUEST_IDS:
-                return value.decode("latin-1")[:200]
-        return ""
-
-    def receiver(self, status: int, headers: Headers, outbound: Outbound, stream: bool) -> Receiver:
+    def receiver(self, status: int, outbound: Outbound, *, stream: bool) -> Receiver:
         """How a 2xx answer is received, by what was asked and what the upstream says it sends."""
         shape = outbound.shape
         if self._inbound.operation == "relay":
             return PathRelay()
-        kind = _content_type(headers)
+        kind = self.head.content_type
         sent_stream = kind.startswith(b"text/event-stream")
         if status in _WITHOUT_BODY or kind.startswith(b"text/html"):
             # No stream can come of it: read whole it is nonsense with a status, not a 200 that failed.
@@ -92,39 +67,29 @@ class Answerer:
                 return StreamRelay(shape, strip_usage=outbound.strip_usage)
             return WholeRelay(shape)
         target = self._engine.shapes[self._inbound.shape]
-        self._crossed_type = b"text/event-stream; charset=utf-8" if stream else b"application/json"
+        self._crossed_type = _STREAM_TYPE if stream else _JSON_TYPE
         if stream:
             whole = kind.startswith(b"application/json") and not sent_stream
             return StreamCrossing(shape, target, outbound.context, whole=whole)
         return WholeCrossing(shape, target, outbound.context, streamed=sent_stream)
 
-    def headers(self, decision: RouteDecision | None, notes: tuple[FidelityNote, ...]) -> Headers:
-        """The answer's headers: the upstream's where the shape is the same, and Metis's own words."""
-        upstream = self.upstream_headers or []
-        crossed = self._crossed(decision)
-        headers: Headers
-        if crossed:
-            headers = [pair for pair in upstream if pair[0].lower().startswith(_KEPT_ACROSS)]
-            headers.append((b"content-type", self._crossed_type))
-        else:
-            headers = [pair for pair in upstream if pair[0].lower() not in _NOT_RELAYED]
-        return headers + self._own_headers(decision, notes)
+    def lines(self, decision: RouteDecision | None, notes: tuple[FidelityNote, ...]) -> bytes:
+        """The answer's header lines: the upstream's, and Metis's own words."""
+        return self.head.lines + self._crossed_type + self._own_lines(decision, notes)
 
     def error(self, error: ErrorInfo, decision: RouteDecision | None) -> Answer:
         """An error in the client's shape, with the ids it may quote and `retry-after` where it must be."""
         shape = self._engine.shapes.get(self._inbound.shape) or self._engine.shapes["openai_chat"]
         if error.request_id is None:
             error = msgspec.structs.replace(error, request_id=self._turn_id)
-        headers: Headers = [
-            (b"content-type", b"application/json"),
-            (b"request-id", self._turn_id.encode()),
-            (b"x-request-id", self._turn_id.encode()),
-        ]
+        turn_id = self._turn_id.encode()
+        lines = b"%brequest-id: %b\r\nx-request-id: %b\r\n" % (_JSON_TYPE, turn_id, turn_id)
         if error.status in (429, 503, 529):
             seconds = error.retry_after_s or self._engine.settings.retry_after_s
-            headers.append((b"retry-after", b"%d" % max(1, round(seconds))))
-        headers += self._own_headers(decision, ())
-        return Answer(error.status, headers, shape.encode_error(error))
+            lines += b"retry-after: %d\r\n" % max(1, round(seconds))
+        return Answer(
+            error.status, lines + self._own_lines(decision, ()), shape.encode_error(error)
+        )
 
     def upstream_error(
         self,
@@ -148,56 +113,43 @@ class Answerer:
             explained = provider.kind.explain(provider, info)
             if explained is not info:
                 return self.error(explained, decision), explained
-        headers = self.headers(decision, ())
-        named = {name.lower() for name, _ in headers}
-        if status in (429, 529) and b"retry-after" not in named:
+        if outbound.context is not None:
+            self._crossed_type = _JSON_TYPE
+        lines = self.lines(decision, ())
+        if status in (429, 529) and not self.head.has_retry_after:
             # Codex gives up on a 429 without it; several others wait a random time.
-            headers.append((b"retry-after", b"%d" % self._engine.settings.retry_after_s))
+            lines += b"retry-after: %d\r\n" % self._engine.settings.retry_after_s
         if outbound.context is None:
-            return Answer(status, headers, body), info
+            return Answer(status, lines, body), info
         target = shapes[self._inbound.shape]
-        return Answer(status, headers, target.encode_error(info)), info
+        return Answer(status, lines, target.encode_error(info)), info
 
-    def _crossed(self, decision: RouteDecision | None) -> bool:
-        if decision is None or self._inbound.operation != "generate":
-            return False
-        return self._inbound.shape not in self._engine.providers[decision.provider].shapes
-
-    def _own_headers(
-        self, decision: RouteDecision | None, notes: tuple[FidelityNote, ...]
-    ) -> Headers:
-        headers: Headers = [(b"x-metis-turn", self._turn_id.encode())]
+    def _own_lines(self, decision: RouteDecision | None, notes: tuple[FidelityNote, ...]) -> bytes:
+        lines = b"x-metis-turn: %b\r\n" % self._turn_id.encode()
         if decision is not None:
-            headers += _decision_headers(
+            lines += _decision_lines(
                 decision.provider,
                 decision.model,
                 decision.slot,
                 decision.reason,
-                embedded=self._engine.embedded,
+                self._engine.embedded,
             )
         if notes:
             verbs = [note.verb for note in notes]
             said = ", ".join(
                 f"{verb}={verbs.count(verb)}" for verb in _FIDELITY_ORDER if verb in verbs
             )
-            headers.append((b"x-metis-fidelity", said.encode()))
-        return headers
+            lines += b"x-metis-fidelity: %b\r\n" % said.encode()
+        return lines
 
 
 @lru_cache(maxsize=4096)
-def _decision_headers(
-    provider: str, model: str, slot: str, reason: str, *, embedded: bool
-) -> tuple[tuple[bytes, bytes], ...]:
-    """The decision as the client is told it; decisions repeat, so their headers are kept."""
+def _decision_lines(provider: str, model: str, slot: str, reason: str, embedded: bool) -> bytes:
+    """The decision as the client is told it; decisions repeat, so their lines are kept."""
     note = "; embedded model, no provider key is configured" if embedded else ""
-    return (
-        (b"x-metis-model", safe_value(f"{provider}/{model}")),
-        (b"x-metis-route", safe_value(f"{slot}; {reason}{note}")),
+    return encode_headers(
+        (
+            (b"x-metis-model", safe_value(f"{provider}/{model}")),
+            (b"x-metis-route", safe_value(f"{slot}; {reason}{note}")),
+        )
     )
-
-
-def _content_type(headers: Headers) -> bytes:
-    for name, value in headers:
-        if name.lower() == b"content-type":
-            return value.strip().lower()
-    return b""

@@ -17,6 +17,6 @@ def estimate_count(body: bytes) -> Answer:
     tokens = max(1, len(body) // _BYTES_PER_TOKEN)
     return Answer(
         status=200,
-        headers=[(b"content-type", b"application/json"), (b"x-metis-estimated", b"true")],
+        lines=b"content-type: application/json\r\nx-metis-estimated: true\r\n",
         body=msgspec.json.encode({"input_tokens": tokens}),
     )

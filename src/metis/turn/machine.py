@@ -40,6 +40,7 @@ from metis.turn.outbound import Outbound, request_head
 from metis.turn.preparing import prepare
 from metis.turn.refusals import of_failure, refusal
 from metis.turn.relay import CUT, Receiver
+from metis.turn.reply_head import read_reply_head
 from metis.wire.codec import ResponseFacts
 
 NOTHING: Final[Actions] = []
@@ -108,7 +109,7 @@ class Turn:
             return self._refuse(refusal(error))
         if isinstance(plan, Answer):
             self.done = True
-            return [Reply(status=plan.status, headers=plan.headers, body=plan.body)]
+            return [Reply(status=plan.status, lines=plan.lines, body=plan.body)]
         self._decision, self._provider, self._outbound = plan.decision, plan.provider, plan.outbound
         return self._attempt(1)
 
@@ -117,22 +118,20 @@ class Turn:
         call = self._current(call_id)
         if call is None or self._outbound is None or self._provider is None:
             return NOTHING
+        answerer, outbound = self._answerer, self._outbound
+        head = answerer.head = read_reply_head(headers, crossed=outbound.context is not None)
         call.http_status = status
-        call.request_id = self._answerer.upstream_request_id(headers)
+        call.request_id = head.request_id
         if not 200 <= status < 300:
             self._error_body = []
-            self._answerer.upstream_headers = headers
             return NOTHING
-        receiver = self._receiver = self._answerer.receiver(
-            status, headers, self._outbound, self._is_stream()
-        )
+        receiver = self._receiver = answerer.receiver(status, outbound, stream=self._is_stream())
         self._facts = receiver.facts
-        self._answerer.upstream_headers = headers
         if not receiver.streaming:
             return NOTHING
         self._client_status = status
         self._sent_ns = self._engine.clock.monotonic_ns()
-        return [Reply(status=status, headers=self._reply_headers(), body=None)]
+        return [Reply(status=status, lines=self._reply_lines(), body=None)]
 
     def feed(self, call_id: str, data: bytes) -> Actions:
         """More of the upstream's body."""
@@ -187,7 +186,7 @@ class Turn:
         self._client_status = call.http_status
         self.done = True
         outcome: CallOutcome = "error" if facts.error else "ok"
-        reply = Reply(status=call.http_status, headers=self._reply_headers(), body=out)
+        reply = Reply(status=call.http_status, lines=self._reply_lines(), body=out)
         return [self._settled(outcome), reply]
 
     def failed(self, call_id: str, failure: CallFailure) -> Actions:
@@ -267,7 +266,7 @@ class Turn:
             return NOTHING
         upstream_shape = outbound.shape.name if outbound.shape else self._inbound.shape
         call = self._call = CallState(
-            call_id=engine.ids.new("call"),
+            call_id=ledger.call_id(number),
             attempt=number,
             role=self._intake.role,
             provider=provider.name,
@@ -280,7 +279,7 @@ class Turn:
             started_s=engine.clock.time(),
         )
         admitted = engine.admission.reserve(
-            self._inbound.principal, call.call_id, self._most_it_can_cost(call)
+            self._inbound.principal, call.call_id, self._most_it_can_cost
         )
         if isinstance(admitted, Refusal):
             return self._refuse(
@@ -308,9 +307,10 @@ class Turn:
             ),
         ]
 
-    def _most_it_can_cost(self, call: CallState) -> int:
+    def _most_it_can_cost(self) -> int:
         """An upper bound: every byte a token of fresh input, and all the output that was allowed."""
-        if call.free or self._intake is None:
+        call = self._call
+        if call is None or call.free or self._intake is None:
             return 0
         most = Usage(input_tokens=call.body_bytes, output_tokens=self._intake.max_tokens)
         return self._engine.pricing.cost(
@@ -322,7 +322,8 @@ class Turn:
         if self._ledger is None or self._call is None:
             raise BadRequest("a turn without a call cannot complete one")
         self._class_error(self._call)
-        event = self._ledger.completed(self._call, self._facts, outcome)
+        now_s = self._engine.clock.time()
+        event = self._ledger.completed(self._call, self._facts, outcome, now_s)
         self._release(event.cost_nano_usd)
         return event
 
@@ -353,26 +354,26 @@ class Turn:
         ledger, intake = self._ledger, self._intake
         if ledger is None or intake is None or not intake.is_turn:
             return []
-        events: list[Event] = []
-        if self._decision is not None:
-            events.append(ledger.decided(self._decision))
+        now_s = self._engine.clock.time()
         ending = Ending(
             outcome=outcome,
             http_status=self._client_status,
             call=self._call,
             response_id=self._facts.response_id,
+            fields=intake.body.fields,
+            messages=intake.messages,
+            notes=self._fidelity(),
         )
-        return [
-            *events,
-            ledger.turn_completed(ending, (intake.body.fields, intake.messages), self._fidelity()),
-        ]
+        turn = ledger.turn_completed(ending, now_s)
+        decision = self._decision
+        return [turn] if decision is None else [ledger.decided(decision, now_s), turn]
 
     def _fidelity(self) -> tuple[FidelityNote, ...]:
         notes = self._outbound.notes if self._outbound else ()
         return notes + (self._receiver.notes() if self._receiver else ())
 
-    def _reply_headers(self) -> Headers:
-        return self._answerer.headers(self._decision, self._fidelity())
+    def _reply_lines(self) -> bytes:
+        return self._answerer.lines(self._decision, self._fidelity())
 
     def _refuse(self, error: ErrorInfo) -> Actions:
         """Answer with an error of Metis's own; nothing was spent."""
@@ -380,7 +381,7 @@ class Turn:
         self._client_status = error.status
         events = self._closing_events("refused")
         answer = self._answerer.error(error, self._decision)
-        reply = Reply(status=answer.status, headers=answer.headers, body=answer.body)
+        reply = Reply(status=answer.status, lines=answer.lines, body=answer.body)
         return [Record(tuple(events)), reply] if events else [reply]
 
     def _upstream_error(self, call: CallState, body: bytes) -> Actions:
@@ -394,7 +395,7 @@ class Turn:
         call.error_type = info.code or info.kind
         call.failure = self._provider.classify(call.http_status, call.error_type).value
         self._client_status = answer.status
-        reply = Reply(status=answer.status, headers=answer.headers, body=answer.body)
+        reply = Reply(status=answer.status, lines=answer.lines, body=answer.body)
         return [self._settled("error"), reply]
 
     def _answer_failure(self, error: ErrorInfo) -> Actions:
@@ -404,7 +405,7 @@ class Turn:
         answer = self._answerer.error(error, self._decision)
         return [
             self._settled("error"),
-            Reply(status=answer.status, headers=answer.headers, body=answer.body),
+            Reply(status=answer.status, lines=answer.lines, body=answer.body),
         ]
 
     def _broken_off(self, error: ErrorInfo) -> Actions:

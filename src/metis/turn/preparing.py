@@ -54,7 +54,7 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     if shape is not None and shape.name == "anthropic_messages" and "thread" in intake.body.fields:
         return Answer(
             status=400,
-            headers=[(b"content-type", b"application/json")],
+            lines=b"content-type: application/json\r\n",
             body=shape.encode_error(THREAD_REFUSAL),
         )
     decision = engine.router.decide(_question(engine, inbound, intake))

@@ -100,7 +100,6 @@ class Connection(asyncio.Protocol):
             self._pool.release(self)
         else:
             self.abort()
-        self._pool.forget(call.call_id)
         listener.call_end(call.call_id)
 
     def eof_received(self) -> bool:
@@ -126,7 +125,6 @@ class Connection(asyncio.Protocol):
         self.call = self._listener = self._reader = None
         self.abort()
         if call is not None and listener is not None:
-            self._pool.forget(call.call_id)
             listener.call_failed(call.call_id, CallFailure(failure, cause, message, sent=True))
 
     def check_timeouts(self, now: float) -> None:
@@ -175,7 +173,8 @@ class PendingCall:
 
     def begin(self, idle: Connection | None) -> None:
         if idle is not None:
-            self._attach(idle)
+            self._connection = idle
+            idle.send(self._call, self._listener)
             return
         self._task = asyncio.get_running_loop().create_task(self._dial())
 
@@ -186,16 +185,11 @@ class PendingCall:
                 self._pool.dial(call.origin), call.connect_timeout_s
             )
         except (OSError, TimeoutError, ValueError) as exc:
-            self._pool.forget(call.call_id)
             self._listener.call_failed(call.call_id, why_failed(exc))
             return
         self._task = None
-        self._attach(connection)
-
-    def _attach(self, connection: Connection) -> None:
         self._connection = connection
-        self._pool.began(self._call.call_id, connection)
-        connection.send(self._call, self._listener)
+        connection.send(call, self._listener)
         if self._paused:
             connection.pause()
 
@@ -213,7 +207,6 @@ class PendingCall:
 
     def cancel(self) -> None:
         """Stop: the connection is closed, since the rest of the answer would be in the way."""
-        self._pool.forget(self._call.call_id)
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -229,7 +222,7 @@ class UpstreamPool:
         self._settings = settings
         self._dialer = dialer
         self._idle: dict[Origin, deque[Connection]] = {}
-        self._busy: dict[str, Connection] = {}
+        self._open: set[Connection] = set()
         self._ticker: asyncio.TimerHandle | None = None
         self.now = monotonic()  # as of the last tick: exact enough for timeouts, and free to read
 
@@ -244,17 +237,15 @@ class UpstreamPool:
 
     async def dial(self, origin: Origin) -> Connection:
         """A new connection. Raises OSError and its kin."""
-        return await self._dialer.dial(origin, lambda: Connection(self, origin))
-
-    def began(self, call_id: str, connection: Connection) -> None:
-        self._busy[call_id] = connection
-
-    def forget(self, call_id: str) -> None:
-        self._busy.pop(call_id, None)
+        connection = await self._dialer.dial(origin, lambda: Connection(self, origin))
+        self._open.add(connection)
+        return connection
 
     def release(self, connection: Connection) -> None:
         """Back among the idle ones, the newest last: it is the first to be used again."""
-        idle = self._idle.setdefault(connection.origin, deque())
+        idle = self._idle.get(connection.origin)
+        if idle is None:
+            idle = self._idle[connection.origin] = deque()
         connection.idle_since = monotonic()
         connection.reused = True
         idle.append(connection)
@@ -263,6 +254,7 @@ class UpstreamPool:
 
     def drop(self, connection: Connection) -> None:
         """The connection is gone."""
+        self._open.discard(connection)
         idle = self._idle.get(connection.origin)
         if idle is not None and connection in idle:
             idle.remove(connection)
@@ -286,11 +278,10 @@ class UpstreamPool:
 
     def _tick(self) -> None:
         now = self.now = monotonic()
-        for connection in list(self._busy.values()):
+        for connection in list(self._open):
             connection.check_timeouts(now)
         for idle in self._idle.values():
             while idle and now - idle[0].idle_since > self._settings.idle_s:
                 idle.popleft().abort()
-        busy = self._busy or any(self._idle.values())
         loop = asyncio.get_running_loop()
-        self._ticker = loop.call_later(_TICK_S, self._tick) if busy else None
+        self._ticker = loop.call_later(_TICK_S, self._tick) if self._open else None
