@@ -43,6 +43,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
 
 _BY_NAME: Final = {client.name: client for client in CLIENTS}
 _MARKERS: Final = tuple((marker, client) for client in CLIENTS for marker in client.markers)
+_MARKER_NAMES: Final = frozenset(marker for marker, _ in _MARKERS)
 # A tool's own word is believed at once; an SDK's says how the request was made, not by which tool.
 _TOOLS: Final = {word: client for client in CLIENTS if client not in SDKS for word in client.agents}
 _SDKS: Final = {word: client for client in SDKS for word in client.agents}
@@ -66,6 +67,8 @@ def identify(headers: Headers, fields: Fields, path: str) -> SessionFacts:
 
 
 def _marked(headers: Headers) -> Client | None:
+    if _MARKER_NAMES.isdisjoint(headers):
+        return None
     for marker, client in _MARKERS:
         if marker in headers:
             return client

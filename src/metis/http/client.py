@@ -16,28 +16,37 @@ class BadResponse(ValueError):
 
 
 class ResponseReader:
-    """Read one response. After each `feed` look at `head_ready`, `take_body()` and `complete`.
+    """Read one response after the other. After each `feed` look at `head_ready` and `complete`.
 
+    Call `next()` before each further response: a connection keeps its reader, since reader and parser know each
+    other and what is never free of itself piles up until the garbage collector comes.
     A body without length or chunking ends with the connection: call `eof()` when it closes.
     Interim answers (1xx) are skipped. Trailers are dropped.
     """
 
     __slots__ = (
-        "_body",
-        "_head_done",
         "_interim",
         "_parser",
+        "_pieces",
+        "_pieces_of_body",
         "complete",
         "head_ready",
         "headers",
         "keep_alive",
+        "on_body",
         "status",
     )
 
     def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # the parser's callback, without a frame of its own
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._body: list[bytes] = []
-        self._head_done = False
+        self.next()
+
+    def next(self) -> None:
+        """Forget the response that was read; only one that left the connection usable may be followed."""
+        self._pieces.clear()
+        self._pieces_of_body = 0
         self._interim = False
         self.status = 0
         self.headers: Headers = []
@@ -45,8 +54,9 @@ class ResponseReader:
         self.complete = False
         self.keep_alive = False
 
-    def feed(self, data: bytes) -> None:
-        """Raises BadResponse."""
+    def feed(self, data: bytes) -> bytes:
+        """Read on, and give the body's bytes that came. Raises BadResponse."""
+        pieces = self._pieces
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
@@ -57,15 +67,13 @@ class ResponseReader:
             self.keep_alive = (
                 False  # bytes nobody asked for: the answer stands, the connection goes
             )
-
-    def take_body(self) -> bytes:
-        """The body bytes that came since the last call."""
-        pieces = self._body
         if not pieces:
             return b""
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self.complete:
+            del pieces[self._pieces_of_body :]
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        return data
+        return body
 
     def eof(self) -> bool:
         """The connection closed. True when that is how this response ends."""
@@ -83,7 +91,8 @@ class ResponseReader:
     def on_message_begin(self) -> None:
         if self.complete:
             self.keep_alive = False
-        self.headers = [] if not self.head_ready else self.headers
+        elif not self.head_ready:
+            self.headers = []  # an interim answer's
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head_ready:
@@ -99,14 +108,11 @@ class ResponseReader:
         self.status = status
         self.head_ready = True
 
-    def on_body(self, body: bytes) -> None:
-        if not self.complete:
-            self._body.append(body)
-
     def on_message_complete(self) -> None:
         if self._interim:
             self._interim = False
             return
         if not self.complete:
             self.complete = True
+            self._pieces_of_body = len(self._pieces)
             self.keep_alive = bool(self._parser.should_keep_alive())

@@ -23,80 +23,108 @@ _DOCUMENTS: Final = frozenset({"document", "file", "input_file"})
 _TAIL: Final = 64  # entries looked at from the end: what came after the last answer is never more
 
 
+_ABSENT: Final = msgspec.Raw()
+
+
+class _Part(msgspec.Struct, gc=False):
+    """A part of an entry's content, as far as it counts."""
+
+    type: str = ""
+    text: str | None = None
+    is_error: Any = None
+    cache_control: msgspec.Raw = _ABSENT
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """An entry of a conversation, as far as it counts."""
+
+    role: str | None = None
+    type: str | None = None
+    content: str | list[_Part] | None = None
+
+
+class _Counts(msgspec.Struct, gc=False):
+    """What stands in the entries after the model's last one."""
+
+    results: int = 0
+    errors: int = 0
+    images: int = 0
+    documents: int = 0
+    characters: int = 0
+    marks: int = 0
+
+
+_decode_entry: Final = msgspec.json.Decoder(_Entry).decode
+_decode_tools: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
 def read_features(
     fields: Fields, messages: list[msgspec.Raw], request_bytes: int, *, retry: bool
 ) -> TurnFeatures:
     """Features of a request; nonsense in it counts as nothing. `messages`: its entries, undecoded."""
-    counts: dict[str, int] = dict.fromkeys(
-        ("results", "errors", "images", "documents", "characters", "marks"), 0
-    )
+    counts = _Counts()
     for raw in reversed(messages[-_TAIL:]):
-        entry = _decode(raw)
-        if not isinstance(entry, dict) or _is_own(entry):  # pyright: ignore[reportUnknownArgumentType] -- JSON
+        try:
+            entry = _decode_entry(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             break
-        _count(entry, counts)  # pyright: ignore[reportUnknownArgumentType] -- JSON
-    tools = _decode(fields["tools"]) if "tools" in fields else None
+        if entry.role == "assistant" or entry.type in _OWN_TYPES:
+            break  # the model's: what stands after its last word is new
+        _count(entry, counts)
     return TurnFeatures(
         messages=len(messages),
-        tools=len(tools) if isinstance(tools, list) else 0,  # pyright: ignore[reportUnknownArgumentType] -- JSON
-        tool_results=counts["results"],
-        tool_errors=counts["errors"],
-        images=counts["images"],
-        documents=counts["documents"],
-        user_characters=counts["characters"],
+        tools=_tools(fields),
+        tool_results=counts.results,
+        tool_errors=counts.errors,
+        images=counts.images,
+        documents=counts.documents,
+        user_characters=counts.characters,
         request_bytes=request_bytes,
         thinking="thinking" in fields or "reasoning" in fields or "reasoning_effort" in fields,
-        structured_output=any(name in fields for name in ("response_format", "text"))
+        structured_output="response_format" in fields
+        or "text" in fields
         or ("output_config" in fields and b'"format"' in bytes(fields["output_config"])),
-        cache_marks=counts["marks"] + _marks_outside(fields),
+        cache_marks=counts.marks + _marks(fields, "tools") + _marks(fields, "system"),
         retry=retry,
     )
 
 
-def _marks_outside(fields: Fields) -> int:
-    """Cache marks in tools and system; those in the conversation are counted where they are new."""
-    return sum(
-        bytes(fields[name]).count(b'"cache_control"')
-        for name in ("tools", "system")
-        if name in fields
-    )
+def _marks(fields: Fields, name: str) -> int:
+    """Cache marks outside the conversation; those inside are counted where they are new."""
+    raw = fields.get(name)
+    return 0 if raw is None else bytes(raw).count(b'"cache_control"')
 
 
-def _decode(raw: msgspec.Raw) -> Any:
+def _tools(fields: Fields) -> int:
+    raw = fields.get("tools")
+    if raw is None:
+        return 0
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+        return len(_decode_tools(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
 
 
-def _is_own(entry: dict[str, Any]) -> bool:
-    """Whether the entry is the model's: what stands after the last such one is new."""
-    return entry.get("role") == "assistant" or entry.get("type") in _OWN_TYPES
+def _count(entry: _Entry, counts: _Counts) -> None:
+    content = entry.content
+    if entry.role == "tool" or entry.type in _RESULT_TYPES:
+        counts.results += 1
+    elif isinstance(content, str):
+        counts.characters += len(content)
+    elif content is not None:
+        for part in content:
+            _count_part(part, counts)
 
 
-def _count(entry: dict[str, Any], counts: dict[str, int]) -> None:
-    if entry.get("role") == "tool" or entry.get("type") in _RESULT_TYPES:
-        counts["results"] += 1
-        return
-    content = entry.get("content")
-    if isinstance(content, str):
-        counts["characters"] += len(content)
-        return
-    for item in content if isinstance(content, list) else ():  # pyright: ignore[reportUnknownVariableType] -- JSON
-        if not isinstance(item, dict):
-            continue
-        _count_item(item, counts)  # pyright: ignore[reportUnknownArgumentType] -- JSON
-
-
-def _count_item(item: dict[str, Any], counts: dict[str, int]) -> None:
-    kind = item.get("type")
-    counts["marks"] += "cache_control" in item
+def _count_part(part: _Part, counts: _Counts) -> None:
+    kind = part.type
+    counts.marks += part.cache_control is not _ABSENT
     if kind == "tool_result":
-        counts["results"] += 1
-        counts["errors"] += item.get("is_error") is True
+        counts.results += 1
+        counts.errors += part.is_error is True
     elif kind in _IMAGES:
-        counts["images"] += 1
+        counts.images += 1
     elif kind in _DOCUMENTS:
-        counts["documents"] += 1
-    elif isinstance(text := item.get("text"), str):
-        counts["characters"] += len(text)
+        counts.documents += 1
+    elif part.text is not None:
+        counts.characters += len(part.text)

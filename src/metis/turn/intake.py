@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from metis.errors import CodecError
 from metis.trace.events.llm import CallRole
 from metis.turn.accounting import TurnLedger
 from metis.turn.actions import Inbound
@@ -30,7 +29,6 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[msgspec.Raw]
     model: str
     stream: bool
-    max_tokens: int
     role: CallRole
     is_turn: bool
     ledger: TurnLedger
@@ -63,19 +61,19 @@ def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
         messages=messages,
         model=model,
         stream=stream,
-        max_tokens=_max_tokens(fields),
         role="relay" if relayed else "auxiliary" if auxiliary else "main",
         is_turn=is_turn,
         ledger=ledger,
     )
 
 
-def _max_tokens(fields: Fields) -> int:
+def max_tokens(fields: Fields) -> int:
+    """The most output a request allows, in tokens; what is usual where it names nothing that can be read."""
     for name in _LIMIT_FIELDS:
         raw = fields.get(name)
         if raw is not None and bytes(raw) != b"null":
             try:
                 return msgspec.json.decode(raw, type=int)
-            except msgspec.DecodeError as exc:
-                raise CodecError("must be an integer", where=name) from exc
+            except msgspec.DecodeError:
+                return _USUAL_MAX_TOKENS  # the upstream will refuse it in its own words
     return _USUAL_MAX_TOKENS

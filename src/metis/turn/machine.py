@@ -35,7 +35,7 @@ from metis.turn.actions import (
 )
 from metis.turn.answering import Answer, Answerer
 from metis.turn.engine import Engine
-from metis.turn.intake import Intake, read_intake
+from metis.turn.intake import Intake, max_tokens, read_intake
 from metis.turn.outbound import Outbound, request_head
 from metis.turn.preparing import prepare
 from metis.turn.refusals import of_failure, refusal
@@ -135,18 +135,15 @@ class Turn:
 
     def feed(self, call_id: str, data: bytes) -> Actions:
         """More of the upstream's body."""
-        call = self._call
+        call, receiver = self._call, self._receiver
         if call is None or self.done or call.call_id != call_id:
             return NOTHING
         if not call.first_byte_ns:
             call.first_byte_ns = self._engine.clock.monotonic_ns()
         call.response_bytes += len(data)
-        if self._error_body is not None:
-            if call.response_bytes <= _ERROR_BODY_LIMIT:
-                self._error_body.append(data)
-            return NOTHING
-        receiver = self._receiver
         if receiver is None:
+            if self._error_body is not None and call.response_bytes <= _ERROR_BODY_LIMIT:
+                self._error_body.append(data)
             return NOTHING
         try:
             out = receiver.feed(data)
@@ -156,14 +153,16 @@ class Turn:
             if call.response_bytes > self._engine.settings.max_response_bytes:
                 return self._nonsense("the answer is over turn.max_response_bytes")
             return NOTHING
-        actions: Actions = []
-        facts = self._facts = receiver.facts
+        facts = receiver.facts
         if (facts.complete or facts.error is not None) and not self._recorded:
-            actions.append(self._settled("error" if facts.error else "ok"))
-        if out:
+            self._facts = facts
+            settled = self._settled("error" if facts.error else "ok")
             self._spoke = True
-            actions.append(Send(out))
-        return actions
+            return [settled, Send(out)] if out else [settled]
+        if not out:
+            return NOTHING
+        self._spoke = True
+        return [Send(out)]
 
     def finish(self, call_id: str) -> Actions:
         """The upstream's body is whole."""
@@ -205,7 +204,7 @@ class Turn:
         if stale and self._stale_retries < self._engine.settings.stale_retries:
             # A pooled connection that the upstream had closed already: the request was never read.
             self._stale_retries += 1
-            completed = self._call_completed("error")
+            completed = self._call_completed("error", self._engine.clock.time())
             return [Record((completed,)), *self._attempt(call.attempt + 1)]
         return self._answer_failure(of_failure(failure, call.provider))
 
@@ -312,25 +311,25 @@ class Turn:
         call = self._call
         if call is None or call.free or self._intake is None:
             return 0
-        most = Usage(input_tokens=call.body_bytes, output_tokens=self._intake.max_tokens)
+        allowed = max_tokens(self._intake.body.fields)
+        most = Usage(input_tokens=call.body_bytes, output_tokens=allowed)
         return self._engine.pricing.cost(
             call.price_provider, call.model, most, call.started_s
         ).nano_usd
 
-    def _call_completed(self, outcome: CallOutcome) -> Event:
+    def _call_completed(self, outcome: CallOutcome, now_s: float) -> Event:
         """Settle the reservation and make the attempt's closing event."""
         if self._ledger is None or self._call is None:
             raise BadRequest("a turn without a call cannot complete one")
-        self._class_error(self._call)
-        now_s = self._engine.clock.time()
+        if self._facts.error is not None:
+            self._class_error(self._call, self._facts.error)
         event = self._ledger.completed(self._call, self._facts, outcome, now_s)
         self._release(event.cost_nano_usd)
         return event
 
-    def _class_error(self, call: CallState) -> None:
+    def _class_error(self, call: CallState, error: ErrorInfo) -> None:
         """An error inside a 2xx answer has no status of its own: its shape's codec has found it one."""
-        error = self._facts.error
-        if error is None or call.failure or self._provider is None:
+        if call.failure or self._provider is None:
             return
         call.error_type = error.code or error.kind
         status = error.status if error.status >= 400 else 500
@@ -344,17 +343,18 @@ class Turn:
     def _settled(self, outcome: CallOutcome, turn_outcome: TurnOutcome | None = None) -> Record:
         """The events that close the turn, in one write."""
         self._recorded = True
-        events: list[Event] = []
-        if self._call is not None:
-            events.append(self._call_completed(outcome))
-        events += self._closing_events(turn_outcome or ("ok" if outcome == "ok" else "error"))
-        return Record(tuple(events))
+        now_s = self._engine.clock.time()
+        closing = self._closing_events(
+            turn_outcome or ("ok" if outcome == "ok" else "error"), now_s
+        )
+        if self._call is None:
+            return Record(closing)
+        return Record((self._call_completed(outcome, now_s), *closing))
 
-    def _closing_events(self, outcome: TurnOutcome) -> list[Event]:
+    def _closing_events(self, outcome: TurnOutcome, now_s: float) -> tuple[Event, ...]:
         ledger, intake = self._ledger, self._intake
         if ledger is None or intake is None or not intake.is_turn:
-            return []
-        now_s = self._engine.clock.time()
+            return ()
         ending = Ending(
             outcome=outcome,
             http_status=self._client_status,
@@ -366,11 +366,11 @@ class Turn:
         )
         turn = ledger.turn_completed(ending, now_s)
         decision = self._decision
-        return [turn] if decision is None else [ledger.decided(decision, now_s), turn]
+        return (turn,) if decision is None else (ledger.decided(decision, now_s), turn)
 
     def _fidelity(self) -> tuple[FidelityNote, ...]:
-        notes = self._outbound.notes if self._outbound else ()
-        return notes + (self._receiver.notes() if self._receiver else ())
+        notes = self._outbound.notes if self._outbound is not None else ()
+        return notes + self._receiver.notes() if self._receiver is not None else notes
 
     def _reply_lines(self) -> bytes:
         return self._answerer.lines(self._decision, self._fidelity())
@@ -379,10 +379,10 @@ class Turn:
         """Answer with an error of Metis's own; nothing was spent."""
         self.done = True
         self._client_status = error.status
-        events = self._closing_events("refused")
+        events = self._closing_events("refused", self._engine.clock.time())
         answer = self._answerer.error(error, self._decision)
         reply = Reply(status=answer.status, lines=answer.lines, body=answer.body)
-        return [Record(tuple(events)), reply] if events else [reply]
+        return [Record(events), reply] if events else [reply]
 
     def _upstream_error(self, call: CallState, body: bytes) -> Actions:
         """An error status from the upstream: its own words where the shape is the client's (P3)."""

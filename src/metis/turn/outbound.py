@@ -72,24 +72,26 @@ def same_shape(body: Body, shape: Shape, provider: Provider, names: tuple[str, s
 
     `names`: the model to send and the one the body names.
     """
-    fields = body.fields
     model, requested = names
+    path = provider.fixed_paths.get(shape.name) or _path(provider, shape.name, model)
     edits: dict[str, bytes] = {}
     notes: list[FidelityNote] = []
     if model != requested:
         edits["model"] = msgspec.json.encode(model)
         notes.append(FidelityNote("edited", "$.model", "the routed model's name"))
     strip_usage = False
-    if shape.name == "openai_chat" and _is_true(fields, "stream"):
-        asked, options = _usage_wish(fields)
+    if shape.name == "openai_chat" and _is_true(body.fields, "stream"):
+        asked, options = _usage_wish(body.fields)
         if not asked:
             edits["stream_options"] = options
             strip_usage = True
             notes.append(FidelityNote("edited", "$.stream_options", "usage is always asked for"))
+    if not edits:
+        return Outbound(body=body.text, shape=shape, path=path)
     return Outbound(
-        body=replace_fields(body.text, body.spans, edits) if edits else body.text,
+        body=replace_fields(body.text, body.spans, edits),
         shape=shape,
-        path=_path(provider, shape.name, model),
+        path=path,
         strip_usage=strip_usage,
         notes=tuple(notes),
     )

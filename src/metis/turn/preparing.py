@@ -61,7 +61,9 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     provider = engine.providers[decision.provider]
     if inbound.operation == "generate" and shape is not None:
         outbound = _generation(engine, inbound, intake, shape, (provider, decision.model, turn_id))
-        return Plan(decision, provider, with_edits(outbound, provider, inbound.operation))
+        if provider.kind.edits is not None:
+            outbound = with_edits(outbound, provider, inbound.operation)
+        return Plan(decision, provider, outbound)
     if provider.path_for(inbound.operation) is None:
         if inbound.operation == "count_tokens" and shape is not None:
             way = (provider, decision.model, turn_id)
@@ -146,7 +148,10 @@ def _without_foreign_signatures(text: bytes, shape: Shape) -> tuple[Body, tuple[
 
 
 def _question(engine: Engine, inbound: Inbound, intake: Intake) -> Question:
-    override = inbound.head.named.get(b"x-metis-model", b"").decode("utf-8", "replace")
+    named = inbound.head.named
+    override = (
+        named[b"x-metis-model"].decode("utf-8", "replace") if b"x-metis-model" in named else ""
+    )
     if len(intake.model) > _MAX_MODEL_NAME or len(override) > _MAX_MODEL_NAME:
         raise BadRequest(f"the model's name is over {_MAX_MODEL_NAME} characters")
     who = inbound.principal
@@ -159,7 +164,7 @@ def _question(engine: Engine, inbound: Inbound, intake: Intake) -> Question:
         shape=inbound.shape,
         operation=inbound.operation,
         allowed_models=who.allowed_models,
-        only_provider=_bound_provider(engine, inbound),
+        only_provider=_bound_provider(engine, inbound) if inbound.client_credential else "",
     )
 
 
@@ -168,8 +173,6 @@ def _bound_provider(engine: Engine, inbound: Inbound) -> str:
 
     Raises Forbidden when there is none: the credential must not go anywhere else.
     """
-    if not inbound.client_credential:
-        return ""
     for provider in engine.providers.values():
         if provider.kind.accepts_client_credentials and inbound.shape in provider.shapes:
             return provider.name

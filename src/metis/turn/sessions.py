@@ -7,8 +7,7 @@ nowhere: they are Python's own, 64 bits of SipHash, which is what a table in mem
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -26,35 +25,15 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _LIST_FIELDS: Final = ("messages", "input")
 
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-class _Recent(Generic[_K, _V]):
-    """A bounded map that forgets what was not touched for longest."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._items: OrderedDict[_K, _V] = OrderedDict()
-
-    def get(self, key: _K) -> _V | None:
-        return self._items.get(key)
-
-    def put(self, key: _K, value: _V) -> None:
-        self._items[key] = value
-        self._items.move_to_end(key)
-        if len(self._items) > self._most:
-            self._items.popitem(last=False)
-
-
 class SessionBook:
     """Remember sessions and their last turn. One per worker."""
 
     def __init__(self, secret: bytes, ids: IdFactory) -> None:
         self._secret = secret
         self._ids = ids
-        self._by_prefix: _Recent[int, str] = _Recent(_MAX_KEPT)
-        self._last_turn: _Recent[tuple[str, str], str] = _Recent(_MAX_KEPT)
+        # Both forget what was not touched for longest: a touched entry is moved to the end.
+        self._by_prefix: dict[int, str] = {}
+        self._last_turn: dict[tuple[str, str], str] = {}
 
     def recognise(self, scope: tuple[str, str], fields: Fields, messages: list[msgspec.Raw]) -> str:
         """The session whose messages this request continues, or a new one's id.
@@ -62,20 +41,27 @@ class SessionBook:
         `scope` is the key's id and the client: two tools that begin with the same words share no conversation.
         """
         prefixes = self._prefixes(scope, fields, messages)
+        known = self._by_prefix
         session = ""
         for digest in prefixes:
-            session = self._by_prefix.get(digest) or ""
-            if session:
+            if digest in known:
+                session = known[digest]
                 break
         session = session or self._ids.new("ses")
         if prefixes:
-            self._by_prefix.put(prefixes[0], session)
+            known.pop(prefixes[0], None)
+            known[prefixes[0]] = session
+            if len(known) > _MAX_KEPT:
+                del known[next(iter(known))]
         return session
 
     def succeed(self, key_id: str, session_id: str, turn_id: str) -> str:
         """Note the session's newest turn; gives the one before it, "" for the first."""
-        previous = self._last_turn.get((key_id, session_id)) or ""
-        self._last_turn.put((key_id, session_id), turn_id)
+        last, key = self._last_turn, (key_id, session_id)
+        previous = last.pop(key, "")
+        last[key] = turn_id
+        if len(last) > _MAX_KEPT:
+            del last[next(iter(last))]
         return previous
 
     def _prefixes(

@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: UpstreamPool, origin: Origin) -> None:
         self._pool = pool
         self._transport: asyncio.Transport | None = None
-        self._reader: ResponseReader | None = None
+        self._reader = ResponseReader()
         self._listener: CallListener | None = None
         self.origin = origin
         self.call: Call | None = None
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         self.call, self._listener = call, listener
-        self._reader = ResponseReader()
+        self._reader.next()
         self.sent_at = monotonic()
         self.last_heard = 0.0
         if len(call.body) < _JOIN_BELOW:
@@ -73,30 +73,30 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         reader, listener, call = self._reader, self._listener, self.call
-        if reader is None or listener is None or call is None:
+        if listener is None or call is None:
             self.abort()  # bytes that nobody asked for: this connection cannot be trusted any more
             return
         self.last_heard = self._pool.now
         had_head = reader.head_ready
         try:
-            reader.feed(data)
+            body = reader.feed(data)
         except BadResponse as exc:
             self._fail(FailureClass.NETWORK, FailureCause.PROTOCOL, f"bad HTTP: {exc}")
             return
-        if reader.head_ready and not had_head:
+        if not had_head and reader.head_ready:
             listener.call_head(call.call_id, reader.status, reader.headers)
-        body = reader.take_body()
         if body and self.call is call:
             listener.call_data(call.call_id, body)
         if reader.complete and self.call is call:
             self._complete(reader, call, listener)
 
     def _complete(self, reader: ResponseReader, call: Call, listener: CallListener) -> None:
-        self.call = self._listener = self._reader = None
+        self.call = self._listener = None
         if self.paused:
             self.resume()
         # Into the pool first: the listener may start the next call at once.
         if reader.keep_alive and self.usable:
+            self.reused = True
             self._pool.release(self)
         else:
             self.abort()
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._pool.drop(self)
         reader, listener, call = self._reader, self._listener, self.call
-        if call is None or reader is None or listener is None:
+        if call is None or listener is None:
             return
         if exc is None and reader.eof():
             self._complete(reader, call, listener)
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, failure: FailureClass, cause: FailureCause, message: str) -> None:
         call, listener = self.call, self._listener
-        self.call = self._listener = self._reader = None
+        self.call = self._listener = None
         self.abort()
         if call is not None and listener is not None:
             listener.call_failed(call.call_id, CallFailure(failure, cause, message, sent=True))
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
     def check_timeouts(self, now: float) -> None:
         """Fail the call when its answer is overdue. A paused connection is the client's slowness."""
         call, reader = self.call, self._reader
-        if call is None or reader is None or self.paused:
+        if call is None or self.paused:
             return
         if not reader.head_ready:
             if now - self.sent_at > call.first_byte_timeout_s:
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once; the call, if any, is not told."""
-        self.call = self._listener = self._reader = None
+        self.call = self._listener = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -246,8 +246,7 @@ class UpstreamPool:
         idle = self._idle.get(connection.origin)
         if idle is None:
             idle = self._idle[connection.origin] = deque()
-        connection.idle_since = monotonic()
-        connection.reused = True
+        connection.idle_since = self.now
         idle.append(connection)
         if len(idle) > self._settings.max_idle_per_origin:
             idle.popleft().abort()

@@ -7,6 +7,7 @@ at; what the values mean is the shapes' business.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -99,21 +100,37 @@ def member_spans(body: bytes, fields: Fields, once: tuple[str, ...] = ()) -> Spa
     Raises CodecError when one of `once` stands twice: of two `model` fields the gateway would price
     one and the upstream might run the other.
     """
+    spans: Spans = {}
+    position = 0 if body.startswith(b'{"') else _opening_end(body)
+    for name, value in fields.items():
+        # As most clients write it, without white space: `,"name":`, where the first has a brace.
+        written = _as_written(name)
+        if body.startswith(written if position else b"{" + written[1:], position):
+            start = position + len(written)
+        else:
+            key = _KEY.match(body, position or 1)
+            if key is None:
+                break
+            start = key.end()
+        position = start + len(value)
+        spans[name] = (start, position)
+    # The decoder keeps the last of doubled keys: then lengths and places do not add up.
+    whole = position + 1 == len(body) or _CLOSE.match(body, position) is not None
+    if not whole or len(spans) != len(fields):
+        return _spans_with_doubles(body, fields, once)
+    return spans
+
+
+def _opening_end(body: bytes) -> int:
     opened = _OPEN.match(body)
     if opened is None:
         raise CodecError("the body must be a JSON object")
-    spans: Spans = {}
-    position = opened.end()
-    for name, value in fields.items():
-        key = _KEY.match(body, position)
-        if key is None:
-            break
-        position = key.end() + len(value)
-        spans[name] = (key.end(), position)
-    # The decoder keeps the last of doubled keys: then lengths and places do not add up.
-    if _CLOSE.match(body, position) is None or len(spans) != len(fields):
-        return _spans_with_doubles(body, fields, once)
-    return spans
+    return opened.end()
+
+
+@lru_cache(maxsize=256)
+def _as_written(name: str) -> bytes:
+    return b",%b:" % msgspec.json.encode(name)
 
 
 def replace_fields(body: bytes, spans: Spans, edits: dict[str, bytes]) -> bytes:

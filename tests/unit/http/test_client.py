@@ -19,8 +19,7 @@ CHUNKED = (
 def test_chunked_response_is_read_the_same_under_any_chunking(sizes: list[int]) -> None:
     reader, body, position = ResponseReader(), b"", 0
     for size in [*sizes, len(CHUNKED)]:
-        reader.feed(CHUNKED[position : position + size])
-        body += reader.take_body()
+        body += reader.feed(CHUNKED[position : position + size])
         position += size
         if position >= len(CHUNKED):
             break
@@ -38,8 +37,8 @@ def test_chunked_response_is_read_the_same_under_any_chunking(sizes: list[int]) 
 
 def test_body_without_length_ends_with_the_connection() -> None:
     reader = ResponseReader()
-    reader.feed(b"HTTP/1.1 200 OK\r\n\r\nabc")
-    assert (reader.take_body(), reader.complete) == (b"abc", False)
+    body = reader.feed(b"HTTP/1.1 200 OK\r\n\r\nabc")
+    assert (body, reader.complete) == (b"abc", False)
     assert reader.eof()
     assert not reader.keep_alive
 
@@ -52,8 +51,10 @@ def test_body_cut_before_its_length_is_not_complete() -> None:
 
 def test_bytes_behind_the_answer_end_the_connections_use() -> None:
     reader = ResponseReader()
-    reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nX: y\r\n\r\n")
-    assert (reader.take_body(), reader.complete, reader.keep_alive) == (b"ok", True, False)
+    body = reader.feed(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nX: y\r\n\r\n"
+    )
+    assert (body, reader.complete, reader.keep_alive) == (b"ok", True, False)
     assert reader.headers == [(b"Content-Length", b"2")]
 
 

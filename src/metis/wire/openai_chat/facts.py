@@ -5,16 +5,17 @@ Types are wide on purpose: a field of an unexpected type in one place must not h
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
-from metis.ir.response import StopReason
 from metis.wire.codec import ResponseFacts
 from metis.wire.openai_chat.errors import error_of
 from metis.wire.openai_chat.fields import Object
 from metis.wire.openai_chat.finish import stop_of
 from metis.wire.openai_chat.usage import usage_of
+
+_NO_CALLS: Final[list[Any]] = []
 
 
 class Said(msgspec.Struct):
@@ -29,14 +30,19 @@ class Said(msgspec.Struct):
 
     def characters(self) -> int:
         """Of what the model said: text, refusal, reasoning (once, where two fields repeat it) and arguments."""
-        return (
-            _length(self.content)
-            + _length(self.refusal)
-            + (_length(self.reasoning_content) or _length(self.reasoning))
-            + sum(_arguments_length(call) for call in self.calls())
-        )
+        content = self.content
+        said = len(content) if isinstance(content, str) else _length(content)
+        if self.refusal is not None:
+            said += _length(self.refusal)
+        if self.reasoning_content is not None or self.reasoning is not None:
+            said += _length(self.reasoning_content) or _length(self.reasoning)
+        for call in self.calls():
+            said += _arguments_length(call)
+        return said
 
     def calls(self) -> list[Any]:
+        if self.tool_calls is None and self.function_call is None:
+            return _NO_CALLS
         calls = cast(list[Any], self.tool_calls) if isinstance(self.tool_calls, list) else []
         if isinstance(self.function_call, dict) and cast(Object, self.function_call).get("name"):
             return [*calls, {"function": self.function_call}]
@@ -87,12 +93,8 @@ def facts_of(body: bytes) -> ResponseFacts:
         facts.output_characters += message.characters()
         reason = choice.finish_reason if isinstance(choice.finish_reason, str) else ""
         facts.stop_raw = reason
-        facts.stop = stop_word(reason, called_tools=bool(calls), refused=bool(message.refusal))
+        facts.stop = stop_of(reason, called_tools=bool(calls), refused=bool(message.refusal))
     return facts
-
-
-def stop_word(reason: str, *, called_tools: bool, refused: bool) -> StopReason:
-    return stop_of(reason, called_tools=called_tools, refused=refused)
 
 
 def note_answer(facts: ResponseFacts, answer: AnswerFacts) -> None:

@@ -17,7 +17,7 @@ import re
 from typing import cast
 
 from metis.wire.codec import ResponseFacts
-from metis.wire.openai_chat.facts import AnswerFacts, Said, note_answer, read_answer, stop_word
+from metis.wire.openai_chat.facts import AnswerFacts, Said, note_answer, read_answer, stop_of
 from metis.wire.openai_chat.fields import Object
 
 # An event ends at an empty line; lines end in LF, CRLF or CR.
@@ -200,7 +200,7 @@ class ChatTap:
         facts = self.facts
         facts.complete = True
         if not facts.stop_raw:  # some servers never say why
-            facts.stop = stop_word("", called_tools=facts.tool_calls > 0, refused=self._refused)
+            facts.stop = stop_of("", called_tools=facts.tool_calls > 0, refused=self._refused)
 
     def _note(self, answer: AnswerFacts) -> bool:
         facts = self.facts
@@ -216,7 +216,7 @@ class ChatTap:
                 self._count_calls(place, said)
             if place == 0 and isinstance(choice.finish_reason, str) and choice.finish_reason:
                 facts.stop_raw = choice.finish_reason
-                facts.stop = stop_word(
+                facts.stop = stop_of(
                     choice.finish_reason, called_tools=facts.tool_calls > 0, refused=self._refused
                 )
         return self._strip and answer.choices == [] and bool(answer.usage)
