@@ -62,7 +62,9 @@ class Exchange:
         turn = self._turn
         if turn is not None:
             try:
-                self._run(turn, turn.head(call_id, status, headers))
+                actions = turn.head(call_id, status, headers)
+                if actions:
+                    self._run(turn, actions)
             except Exception:
                 log.exception("turn.crashed", turn_id=turn.turn_id)
                 self._crash(turn)
@@ -71,7 +73,9 @@ class Exchange:
         turn = self._turn
         if turn is not None:
             try:
-                self._run(turn, turn.feed(call_id, data))
+                actions = turn.feed(call_id, data)
+                if actions:
+                    self._run(turn, actions)
             except Exception:
                 log.exception("turn.crashed", turn_id=turn.turn_id)
                 self._crash(turn)

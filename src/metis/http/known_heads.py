@@ -7,7 +7,6 @@ from a head alone may keep it by the head's identity.
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from metis.http.headers import Headers
@@ -15,9 +14,8 @@ from metis.http.headers import Headers
 _MOST_HEADS: Final = 512
 _MOST_BYTES: Final = 4096
 _END: Final = b"\r\n\r\n"
-# Fifteen digits at most: more is the parser's to refuse. The pattern can only match a header line's
-# beginning, since a value that was accepted once holds no line end.
-_LENGTH: Final = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: (\d{1,15})\r\n")
+_LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_MOST_DIGITS: Final = 15  # more is the parser's to refuse
 
 
 class RequestHead:
@@ -76,23 +74,40 @@ class KnownHeads:
     def find(self, data: bytes) -> Found | None:
         """The head that `data`, the first bytes of a request, begins with, if it is known."""
         end = data.find(_END, 0, _MOST_BYTES)
-        length = _LENGTH.search(data, 0, end + 2) if end > 0 else None
-        if length is None:
+        digits = _digits(data, end)
+        if digits is None:
             return None
-        start, stop = length.span(1)
+        start, stop = digits
         head = self._heads.get(data[:start] + data[stop:end])
-        return None if head is None else Found(head, end + len(_END), int(length[1]))
+        return None if head is None else Found(head, end + 4, int(data[start:stop]))
 
     def learn(self, data: bytes, head: RequestHead) -> None:
         """Keep a head that was read whole from the beginning of `data`, unless it asks for more than an answer."""
         if not head.keep_alive or head.expect_continue or b"transfer-encoding" in head.named:
             return
         end = data.find(_END, 0, _MOST_BYTES)
-        length = _LENGTH.search(data, 0, end + 2) if end > 0 else None
-        if length is None:
+        digits = _digits(data, end)
+        if digits is None:
             return
         if len(self._heads) >= _MOST_HEADS:
             del self._heads[next(iter(self._heads))]
         head.known = True
-        start, stop = length.span(1)
+        start, stop = digits
         self._heads[data[:start] + data[stop:end]] = head
+
+
+def _digits(data: bytes, end: int) -> tuple[int, int] | None:
+    """Where the digits of Content-Length stand in a head that ends at `end`.
+
+    What is found is a header line's beginning: a value that was accepted once holds no line end.
+    """
+    if end < 0:
+        return None
+    for name in _LENGTHS:
+        found = data.find(name, 0, end)
+        if found >= 0:
+            start = found + len(name)
+            stop = data.find(b"\r\n", start, end + 2)
+            if stop - start <= _MOST_DIGITS and data[start:stop].isdigit():
+                return start, stop
+    return None

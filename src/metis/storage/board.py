@@ -82,9 +82,10 @@ class WorkerSlot:
 
     def add(self, name: CounterName, amount: int = 1) -> None:
         """Add to a counter; a gauge takes a negative amount too, and never falls below 0."""
-        index = self._base + _INDEX[name]
-        value = self._words[index] + amount
-        self._words[index] = value if value > 0 else 0
+        words, index = self._words, self._base + _INDEX[name]
+        if amount < 0:
+            amount = max(amount, -words[index])
+        words[index] += amount
 
     def set(self, name: CounterName, value: int) -> None:
         self._words[self._base + _INDEX[name]] = value

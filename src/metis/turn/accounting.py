@@ -67,7 +67,6 @@ class TurnLedger:
 
     __slots__ = (
         "_engine",
-        "_events",
         "_inbound",
         "_paid_by",
         "_previous",
@@ -95,20 +94,15 @@ class TurnLedger:
         self.session = session
         self._turn_id, self._previous = turn
         self._stem = self._turn_id.removeprefix(TURN_PREFIX)
-        self._events = 0
         self._paid_by = PaidBy.CLIENT if inbound.client_credential else PaidBy.GATEWAY
 
     def call_id(self, attempt: int) -> str:
         return f"call_{self._stem}_{attempt}"
 
-    def _event_id(self) -> str:
-        self._events += 1
-        return f"evt_{self._stem}_{self._events}"
-
     def decided(self, decision: RouteDecision, now_s: float) -> RouteDecided:
         who, session = self._inbound.principal, self.session
         return RouteDecided(
-            event_id=self._event_id(),
+            event_id=f"evt_{self._stem}_route",
             ts=int(now_s * 1_000_000),
             org_id=who.org_id,
             team_id=who.team_id,
@@ -129,7 +123,7 @@ class TurnLedger:
         inbound, session = self._inbound, self.session
         who = inbound.principal
         return LlmCallStarted(
-            event_id=self._event_id(),
+            event_id=f"evt_{self._stem}_{call.attempt}_start",
             ts=int(call.started_s * 1_000_000),
             org_id=who.org_id,
             team_id=who.team_id,
@@ -166,7 +160,7 @@ class TurnLedger:
         cost, price_unknown, unpriced = self._price(call, usage)
         first = call.first_byte_ns
         return LlmCallCompleted(
-            event_id=self._event_id(),
+            event_id=f"evt_{self._stem}_{call.attempt}_end",
             ts=int(now_s * 1_000_000),
             org_id=who.org_id,
             team_id=who.team_id,
@@ -242,7 +236,7 @@ class TurnLedger:
         who = inbound.principal
         retry = inbound.head.named.get(b"x-stainless-retry-count", b"0") != b"0"
         return TurnCompleted(
-            event_id=self._event_id(),
+            event_id=f"evt_{self._stem}_turn",
             ts=int(now_s * 1_000_000),
             org_id=who.org_id,
             team_id=who.team_id,

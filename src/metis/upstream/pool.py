@@ -163,20 +163,20 @@ class PendingCall:
 
     __slots__ = ("_call", "_connection", "_listener", "_paused", "_pool", "_task")
 
-    def __init__(self, pool: UpstreamPool, call: Call, listener: CallListener) -> None:
+    def __init__(
+        self, pool: UpstreamPool, call: Call, listener: CallListener, idle: Connection | None
+    ) -> None:
+        """Begin the call on an idle connection, or dial for a new one."""
         self._pool = pool
         self._call = call
         self._listener = listener
-        self._connection: Connection | None = None
+        self._connection = idle
         self._task: asyncio.Task[None] | None = None
         self._paused = False
-
-    def begin(self, idle: Connection | None) -> None:
-        if idle is not None:
-            self._connection = idle
-            idle.send(self._call, self._listener)
-            return
-        self._task = asyncio.get_running_loop().create_task(self._dial())
+        if idle is None:
+            self._task = asyncio.get_running_loop().create_task(self._dial())
+        else:
+            idle.send(call, listener)
 
     async def _dial(self) -> None:
         call = self._call
@@ -228,8 +228,7 @@ class UpstreamPool:
 
     def start(self, call: Call, listener: CallListener) -> PendingCall:
         """Make the call on an idle connection, or on a new one."""
-        pending = PendingCall(self, call, listener)
-        pending.begin(self._take_idle(call.origin))
+        pending = PendingCall(self, call, listener, self._take_idle(call.origin))
         if self._ticker is None:
             self.now = monotonic()
             self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
