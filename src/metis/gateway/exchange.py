@@ -74,7 +74,9 @@ class Exchange:
         if turn is not None:
             try:
                 actions = turn.feed(call_id, data)
-                if actions:
+                if isinstance(actions, bytes):
+                    self._sink.write_body(actions)
+                elif actions:
                     self._run(turn, actions)
             except Exception:
                 log.exception("turn.crashed", turn_id=turn.turn_id)

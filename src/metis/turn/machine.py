@@ -133,8 +133,8 @@ class Turn:
         self._sent_ns = self._engine.clock.monotonic_ns()
         return [Reply(status=status, lines=self._reply_lines(), body=None)]
 
-    def feed(self, call_id: str, data: bytes) -> Actions:
-        """More of the upstream's body."""
+    def feed(self, call_id: str, data: bytes) -> Actions | bytes:
+        """More of the upstream's body. Bytes are to be sent on, as most are: an action for each costs too much."""
         call, receiver = self._call, self._receiver
         if call is None or self.done or call.call_id != call_id:
             return NOTHING
@@ -162,7 +162,7 @@ class Turn:
         if not out:
             return NOTHING
         self._spoke = True
-        return [Send(out)]
+        return out
 
     def finish(self, call_id: str) -> Actions:
         """The upstream's body is whole."""

@@ -55,10 +55,12 @@ class ChatTap:
     __slots__ = (
         "_calls",
         "_closing",
+        "_closing_size",
         "_held",
         "_lessons",
         "_naming",
         "_opening",
+        "_opening_size",
         "_padded",
         "_refused",
         "_strip",
@@ -78,14 +80,25 @@ class ChatTap:
         self._refused = False
         self._opening = _NOTHING_YET
         self._closing = b""
+        self._opening_size = self._closing_size = 0
         self._padded = False
         self._lessons = _LESSONS
 
     def feed(self, data: bytes) -> bytes:
         if self._tail:
             return self._slow(data)
-        if data.startswith(self._opening) and self._is_familiar(data):
-            return data
+        if data.startswith(self._opening):
+            start = self._opening_size
+            end = data.find(b'"', start)
+            if (
+                end == len(data) - self._closing_size  # one event, as nearly always
+                and data.endswith(self._closing)
+                and data[end - 1] != _BACKSLASH
+            ):
+                self.facts.output_characters += end - start
+                return data
+            if self._is_familiar(data):
+                return data
         if data.endswith(b"\n\n") and not self._naming and _is_plain(data):
             self._count(data)
             if self._lessons:
@@ -123,10 +136,12 @@ class ChatTap:
         if start < len(_SPOKEN[0]) or end < 0 or event[end - 1] == _BACKSLASH:
             return
         self._opening, self._closing = event[:start], event[end:]
+        self._opening_size, self._closing_size = start, len(event) - end
         padding = self._closing.find(_PADDING)
         self._padded = padding >= 0
         if self._padded:
             self._closing = self._closing[: padding + len(_PADDING)]
+            self._closing_size = -1  # what follows differs from event to event
 
     def _count(self, data: bytes) -> None:
         """Add what plain deltas say; an escape counts as the characters it is written with."""
