@@ -36,6 +36,14 @@ class SseDecoder:
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Raises CodecError when one event grows over MAX_EVENT_BYTES."""
         buffer = self._buffer
+        if (
+            data.startswith(b"data: ")
+            and data.find(b"\n") == len(data) - 2  # one event of one line, whole, as most come
+            and data.endswith(b"\n\n")
+            and not (buffer or self._data or self._event or b"\r" in data)
+        ):
+            self._started = True
+            return [ServerSentEvent("", data[6:-2])]
         if self._started and b"\n" not in data and b"\r" not in data and not buffer.endswith(b"\r"):
             # Inside a long line: looking at it again with every chunk would cost its length squared.
             buffer += data

@@ -23,6 +23,7 @@ from metis.ir.stream import (
     Start,
     StreamEvent,
     StreamFailure,
+    TextDelta,
     UsageReport,
 )
 from metis.wire.anthropic_messages.block_writers import (
@@ -76,6 +77,8 @@ class AnthropicStreamEncoder:
     def feed(self, event: StreamEvent) -> bytes:
         if self._over:
             return b""
+        if isinstance(event, TextDelta):  # as most are
+            return self._block_event(event)
         match event:
             case Heartbeat():
                 return PING
@@ -187,6 +190,8 @@ class AnthropicStreamEncoder:
         )
 
     def _write(self, steps: Steps) -> bytes:
+        if len(steps) == 1:
+            return self._step(steps[0])
         return b"".join([self._step(step) for step in steps])
 
     def _step(self, step: Opening | Delta) -> bytes:

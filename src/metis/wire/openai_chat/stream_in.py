@@ -40,6 +40,7 @@ from metis.wire.sse import SseDecoder
 _CHUNK_FIELDS = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "obfuscation", "p", "error"}
 )
+_CHOICE_FIELDS = frozenset({"index", "delta", "message", "finish_reason"})
 _DELTA_FIELDS = frozenset(
     {
         "role",
@@ -114,9 +115,8 @@ class ChatStreamDecoder:
     def _chunk(self, chunk: Object, events: list[StreamEvent]) -> None:
         if not self._started:
             self._start(chunk, events)
-        for key, value in chunk.items():
-            if key not in _CHUNK_FIELDS and value is not None:
-                self._extras[key] = value
+        if not _CHUNK_FIELDS.issuperset(chunk):
+            _keep_others(self._extras, chunk, _CHUNK_FIELDS)
         choices = chunk.get("choices")
         for choice in cast(list[Any], choices) if isinstance(choices, list) else ():
             if isinstance(choice, dict) and not cast(Object, choice).get("index"):
@@ -147,11 +147,13 @@ class ChatStreamDecoder:
         delta = choice.get("delta")
         if isinstance(delta, dict):
             self._delta(cast(Object, delta), events)
-        for key, value in choice.items():
-            if key == "logprobs" and isinstance(value, dict):
-                _gather_logprobs(self._choice, cast(Object, value))
-            elif key not in ("index", "delta", "message", "finish_reason") and value is not None:
-                self._choice[key] = value
+        if not _CHOICE_FIELDS.issuperset(choice):
+            logprobs = choice.get("logprobs")
+            if isinstance(logprobs, dict):
+                _gather_logprobs(self._choice, cast(Object, logprobs))
+                _keep_others(self._choice, choice, _CHOICE_FIELDS | {"logprobs"})
+            else:
+                _keep_others(self._choice, choice, _CHOICE_FIELDS)
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
             self._finish_reason = reason
@@ -159,6 +161,10 @@ class ChatStreamDecoder:
             self._calls.close(events)
 
     def _delta(self, delta: Object, events: list[StreamEvent]) -> None:
+        text = delta.get("content")
+        if text and len(delta) == 1 and isinstance(text, str) and isinstance(self._prose, Text):
+            events.append(TextDelta(self._prose_index, text))  # as most deltas are
+            return
         if self._thinking.wants(delta):
             self._close_text(events)
             self._next_index = self._thinking.read(delta, self._next_index, events)
@@ -175,9 +181,8 @@ class ChatStreamDecoder:
         if delta.get("tool_calls") or delta.get("function_call"):
             self._close_prose(events)
             self._next_index = self._calls.read(delta, self._next_index, events)
-        for key, value in delta.items():
-            if key not in _DELTA_FIELDS and value is not None:
-                self._message[key] = value
+        if not _DELTA_FIELDS.issuperset(delta):
+            _keep_others(self._message, delta, _DELTA_FIELDS)
         if isinstance(delta.get("audio"), dict):
             _gather_audio(self._message, cast(Object, delta["audio"]))
 
@@ -251,6 +256,13 @@ class ChatStreamDecoder:
         if not self._started:
             events.append(Start(origin=SHAPE, response_id="", model=""))
         events.append(StreamFailure(error))
+
+
+def _keep_others(kept: Object, told: Object, known: frozenset[str]) -> None:
+    """Keep the fields nobody here reads: a client of the same shape gets them back."""
+    for key, value in told.items():
+        if key not in known and value is not None:
+            kept[key] = value
 
 
 def _cut_short() -> ErrorInfo:
