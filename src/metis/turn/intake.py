@@ -38,7 +38,7 @@ def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     """Raises CodecError on a body that is no JSON object or whose decisive fields have wrong types."""
     relayed = inbound.operation == "relay"
     head = inbound.head
-    body = Body(inbound.body, {}, {}) if relayed else read_body(inbound.body, _DECISIVE)
+    body = Body(inbound.body, {}) if relayed else read_body(inbound.body, _DECISIVE)
     fields = body.fields
     model = text_field(fields, "model") or ""
     stream = flag_field(fields, "stream") is True

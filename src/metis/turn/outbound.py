@@ -17,7 +17,7 @@ from metis.turn.actions import Inbound
 from metis.turn.crossing import as_fidelity
 from metis.wire.codec import ReplyContext, Shape
 from metis.wire.effective_tools import reply_tools
-from metis.wire.splice import Body, Fields, member_spans, read_body, replace_fields
+from metis.wire.splice import Body, Fields, edit_body, read_body
 
 # Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
 # gateway credential, and what would let an upstream answer in a coding nobody asked for.
@@ -89,7 +89,7 @@ def same_shape(body: Body, shape: Shape, provider: Provider, names: tuple[str, s
     if not edits:
         return Outbound(body=body.text, shape=shape, path=path)
     return Outbound(
-        body=replace_fields(body.text, body.spans, edits),
+        body=edit_body(body, edits),
         shape=shape,
         path=path,
         strip_usage=strip_usage,
@@ -109,7 +109,7 @@ def _usage_wish(fields: Fields) -> tuple[bool, bytes]:
     if bytes(options.get("include_usage", msgspec.Raw(b"false"))) == b"true":
         return True, b""
     text = bytes(raw)
-    return False, replace_fields(text, member_spans(text, options), {"include_usage": b"true"})
+    return False, edit_body(Body(text, options), {"include_usage": b"true"})
 
 
 def crossed(
@@ -165,7 +165,7 @@ def raw_operation(
             edits["stream_options"] = options
             strip_usage = True
     return Outbound(
-        body=replace_fields(body.text, body.spans, edits) if edits else body.text,
+        body=edit_body(body, edits),
         shape=None,
         path=_path(provider, operation, model),
         strip_usage=strip_usage,
@@ -198,7 +198,7 @@ def with_edits(outbound: Outbound, provider: Provider, operation: str) -> Outbou
         return outbound
     return msgspec.structs.replace(
         outbound,
-        body=replace_fields(body.text, body.spans, {edit.name: edit.value for edit in edits}),
+        body=edit_body(body, {edit.name: edit.value for edit in edits}),
         notes=outbound.notes
         + tuple(FidelityNote("edited", f"$.{edit.name}", edit.why) for edit in edits),
     )
