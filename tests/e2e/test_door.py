@@ -230,3 +230,21 @@ def test_client_that_never_reads_its_stream_loses_it(door: Door) -> None:
         while (found := door.gateway.rows(query)) != [{"outcome": "aborted"}]:
             assert time.monotonic() < deadline, found
             time.sleep(0.1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_client_is_told_in_its_own_shape_when_the_gateway_itself_fails(
+    door: Door, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr("metis.turn.machine.prepare", fail)
+    body = json.dumps(request_for(shape, MODELS[shape])).encode()
+    reply = send(door.gateway.port, PATHS[shape], body, door.auth)
+    error = reply.json["error"]
+    assert (reply.status, error["message"]) == (500, "the gateway failed on this request")
+    assert (reply.json.get("type") == "error") is (shape == "anthropic_messages")
+    assert (door.upstream.seen, door.open_calls()) == ([], 0)
+    monkeypatch.undo()
+    assert send(door.gateway.port, PATHS[shape], body, door.auth).status == 200

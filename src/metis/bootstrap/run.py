@@ -177,7 +177,7 @@ class _Start:
         try:
             now_ts = _now_ts()
             accounts.revoke_ephemeral(now_ts=now_ts, actor=_ACTOR)
-            if self._options.ready_file is not None or self._options.ephemeral:
+            if self._wants_ephemeral():
                 spec = KeySpec(name="ephemeral", ephemeral=True)
                 minted = accounts.create_key(spec, now_ts=now_ts, actor=_ACTOR)
                 self._undo.callback(self._revoke_ephemeral)
@@ -189,6 +189,9 @@ class _Start:
             return minted.plaintext, minted.record.prefix
         finally:
             accounts.close()
+
+    def _wants_ephemeral(self) -> bool:
+        return self._options.ready_file is not None or self._options.ephemeral
 
     def _revoke_ephemeral(self) -> None:
         accounts = self._open_accounts()
@@ -206,6 +209,7 @@ class _Start:
             admin_url=admin_url,
             key=self._key,
             key_prefix=self._key_prefix,
+            ephemeral=self._wants_ephemeral(),
             admin_token=self._admin_token,
             login_url=f"{admin_url}/login?token={self._sessions.issue_link_token()}",
             providers=tuple(self._providers),

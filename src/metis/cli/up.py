@@ -80,7 +80,7 @@ def banner(ready: Ready) -> str:
 def _key_note(ready: Ready) -> str:
     if ready.key is None:
         return "  shown at the first start; 'metis keys create' makes another"
-    return "  shown only this once: keep it"
+    return "  for this run only" if ready.ephemeral else "  shown only this once: keep it"
 
 
 def bold(text: str) -> str:

@@ -59,13 +59,15 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway that has begun to serve tells whoever started it.
 
     `key` is a key's plaintext where one was minted now, else None; `key_prefix` names the key
-    to use. `login_url` signs a browser in to the admin plane, once. `embedded`: the embedded model answers all.
+    to use. `ephemeral`: it is revoked on exit. `login_url` signs a browser in to the admin plane, once.
+    `embedded`: the embedded model answers all.
     """
 
     url: str
     admin_url: str
     key: str | None
     key_prefix: str
+    ephemeral: bool
     admin_token: str
     login_url: str
     providers: tuple[str, ...]

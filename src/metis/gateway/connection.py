@@ -23,7 +23,7 @@ from metis.http.server import HttpRequest, RequestReader
 from metis.ir.response import ErrorInfo
 from metis.trace.events import AuthFailed
 from metis.turn.actions import Inbound
-from metis.turn.refusals import refusal
+from metis.turn.refusals import OWN_FAILURE, refusal
 
 log = structlog.get_logger("metis.gateway")
 _LINGER_S: Final = (
@@ -31,7 +31,6 @@ _LINGER_S: Final = (
 )
 _JSON: Final = b"content-type: application/json\r\n"
 _WITHOUT_BODY: Final = (204, 304)  # RFC 9112 section 6.3
-_FAILED: Final = ErrorInfo(status=500, kind="api", message="the gateway failed on this request")
 # Answered by the door itself, to anybody.
 _OPEN_ANSWERS: Final = {
     "root": b'{"name":"metis","status":"ok"}',
@@ -229,7 +228,7 @@ class ClientConnection(asyncio.Protocol):
             self.answered()
         except Exception:
             log.exception("door.crashed", path=head.path.decode("latin-1")[:200])
-            self._write_error(_FAILED, shape_of(route, head.named))
+            self._write_error(OWN_FAILURE, shape_of(route, head.named))
             self.answered()
 
     def _dispatch(self, request: HttpRequest, route: Route) -> None:
@@ -386,7 +385,11 @@ class ClientConnection(asyncio.Protocol):
             self._exchange = None
             self._state.counters.add("active_turns", -1)
         self._busy = False
-        self._waiting_since = time.monotonic()
+        now = self._waiting_since = time.monotonic()
+        if self._request_began:
+            self._request_began = (
+                now  # what came of the next request waited for this answer, not for its client
+            )
         if not self._keep_alive or self._closing:
             self._close()
             return

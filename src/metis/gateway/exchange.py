@@ -140,8 +140,8 @@ class Exchange:
         if self._begun:
             self._sink.break_off()
         else:
-            body = b'{"error":{"type":"api_error","message":"the gateway failed on this request"}}'
-            self._sink.write_reply(500, b"content-type: application/json\r\n", body)
+            reply = turn.apology()
+            self._sink.write_reply(reply.status, reply.lines, reply.body)
         self._sink.answered()
 
     def _run(self, turn: Turn, actions: Actions) -> None:

@@ -38,12 +38,13 @@ from metis.turn.engine import Engine
 from metis.turn.intake import Intake, max_tokens, read_intake
 from metis.turn.outbound import Outbound, request_head
 from metis.turn.preparing import prepare
-from metis.turn.refusals import of_failure, refusal
+from metis.turn.refusals import OWN_FAILURE, of_failure, refusal
 from metis.turn.relay import CUT, Receiver
 from metis.turn.reply_head import read_reply_head
 from metis.wire.codec import ResponseFacts
 
 NOTHING: Final[Actions] = []
+_NO_FACTS: Final = ResponseFacts()
 _ERROR_BODY_LIMIT: Final = 1024 * 1024
 
 
@@ -88,7 +89,7 @@ class Turn:
         self._admitted: Reservation | None = None
         self._receiver: Receiver | None = None
         self._error_body: list[bytes] | None = None
-        self._facts = ResponseFacts()
+        self._facts = _NO_FACTS
         self._recorded = False
         self._client_status = 0
         self._sent_ns = 0
@@ -220,6 +221,11 @@ class Turn:
         if not self._recorded:
             actions.append(self._settled("aborted", "client_gone"))
         return actions
+
+    def apology(self) -> Reply:
+        """What the client is told, in its own shape, when Metis itself failed on its request."""
+        answer = self._answerer.error(OWN_FAILURE, None)
+        return Reply(status=answer.status, lines=answer.lines, body=answer.body)
 
     def tick(self, now_ns: int) -> Actions:
         """Time has passed: say a heartbeat into a stream that has been silent for long."""

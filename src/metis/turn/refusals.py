@@ -27,6 +27,9 @@ _KIND_BY_STATUS: Final[dict[int, ErrorKind]] = {
 }
 
 
+OWN_FAILURE: Final = ErrorInfo(status=500, kind="api", message="the gateway failed on this request")
+
+
 def kind_of(status: int) -> ErrorKind:
     """The neutral kind of an HTTP status."""
     return _KIND_BY_STATUS.get(status, "api" if status >= 500 else "invalid_request")

@@ -48,6 +48,7 @@ def test_the_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
     child = multiprocessing.get_context("fork").Process(target=hold_and_die)
     child.start()
     child.join()
+    assert child.exitcode == 9  # it held the lock, and died of nothing else
     data.acquire().release()
 
 
