@@ -9,7 +9,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help run setup check format test test-slow bench lock clean
+.PHONY: help run setup check format test test-slow bench bench-peers lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,9 +36,12 @@ test-slow: setup  ## real clients, kills, browsers
 	@scripts/install-clients
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
-bench: setup  ## CPU per request and per chunk beside nginx's, start and memory (ARGS="--rounds 1")
+bench: setup  ## CPU and latency beside nginx's (ARGS="--quick --only 'sync 1 KB' --rounds 1"; PEERS=all adds other gateways)
 	@scripts/need nginx
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+bench-peers: setup  ## install other gateways to measure beside, each into an environment of its own ($$METIS_BENCH_CACHE)
+	@$(BIN)/python -m bench.peers $(ARGS)
 
 lock: setup  ## refresh the hashed lock files
 	@lock() { scripts/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

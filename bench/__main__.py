@@ -1,220 +1,203 @@
-"""`make bench`: interleaved rounds of nginx and Metis, CPU per request and per chunk as ratios of one run.
+"""`make bench`: interleaved rounds of the bare upstream, nginx, Metis with everything on, and other gateways.
 
-Ratios are what counts: machines are shared and drift, so both sides are measured in turn within a run.
+Ratios to nginx of the same round are what counts: machines are shared and drift. The gateway has one core, load and
+upstream the other.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from bench.processes import Metis, Nginx, Upstream, cpu_s, pinned, rss_mb
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One load. `per` says what CPU is divided by: requests or chunks. `limit`: the most it may cost, in nginx's."""
-
-    name: str
-    path: str
-    model: str
-    connections: int
-    per: str
-    stream: bool = False
-    pace_ms: int = 0
-    body_bytes: int = 1024
-    limit: float | None = None
-    nginx_path: str = ""
+from bench import history
+from bench.measuring import Row, measure
+from bench.peers import PEERS, chosen, install, installed, launch
+from bench.processes import rss_mb
+from bench.report import Summary, summaries, table
+from bench.scenarios import SCENARIOS, Scenario
+from bench.specials import LIMITS, SPECIALS, Figures, Stage
+from bench.targets import Metis, Nginx, Target, Upstream
 
 
-SCENARIOS = (
-    Scenario("sync 1 KB chat, c16", "/v1/chat/completions", "gpt-4o", 16, "requests", limit=5.0),
-    Scenario(
-        "sync 1 KB messages, c16", "/v1/messages", "claude-sonnet-4-5", 16, "requests", limit=5.0
-    ),
-    Scenario(
-        "sync 100 KB chat, c16",
-        "/v1/chat/completions",
-        "gpt-4o",
-        16,
-        "requests",
-        body_bytes=100_000,
-    ),
-    Scenario(
-        "sync 600 KB chat, c4", "/v1/chat/completions", "gpt-4o", 4, "requests", body_bytes=600_000
-    ),
-    Scenario(
-        "stream 200 paced, chat c16",
-        "/v1/chat/completions",
-        "gpt-4o",
-        16,
-        "chunks",
-        stream=True,
-        pace_ms=5,
-        limit=1.5,
-    ),
-    Scenario(
-        "stream 200 paced, messages c16",
-        "/v1/messages",
-        "claude-sonnet-4-5",
-        16,
-        "chunks",
-        stream=True,
-        pace_ms=5,
-        limit=1.5,
-    ),
-    Scenario(
-        "stream 200 fast, chat c16", "/v1/chat/completions", "gpt-4o", 16, "chunks", stream=True
-    ),
-    Scenario(
-        "stream 200 paced, messages->chat c16",
-        "/v1/messages",
-        "claude-crossed",
-        16,
-        "chunks",
-        stream=True,
-        pace_ms=5,
-    ),
-)
-
-
-def body_for(scenario: Scenario) -> str:
-    message = {"role": "user", "content": ""}
-    body: dict[str, Any] = {"model": scenario.model, "max_tokens": 256}
-    if scenario.stream:
-        body["stream"] = True
-        if "chat" in scenario.path:
-            body["stream_options"] = {"include_usage": True}
-    body["messages"] = [message]
-    room = scenario.body_bytes - len(json.dumps(body))
-    count = max(1, min(200, room // 3000))
-    text = "a" * max(1, room // count - 40)
-    body["messages"] = [{"role": "user", "content": text} for _ in range(count)]
-    return json.dumps(body, separators=(",", ":"))
-
-
-def run_load(
-    target: Nginx | Metis, scenario: Scenario, seconds: float, core: int
-) -> dict[str, Any]:
-    headers = {"content-type": "application/json", **target.headers}
-    if scenario.pace_ms:
-        headers["x-pace-ms"] = str(scenario.pace_ms)
-    if scenario.path == "/v1/messages":
-        headers["anthropic-version"] = "2023-06-01"
-    marker = "message_stop" if scenario.path == "/v1/messages" else "[DONE]"
-    plan = {
-        "host": "127.0.0.1",
-        "port": target.port,
-        "path": scenario.path,
-        "connections": scenario.connections,
-        "seconds": seconds,
-        "body": body_for(scenario),
-        "headers": headers,
-        "marker": marker if scenario.stream else "xxxx",
-    }
-    pids, helpers = target.measured(), target.helpers()
-    before, before_helpers = cpu_s(pids), cpu_s(helpers)
-    command = [*pinned(core), sys.executable, "-m", "bench.load", json.dumps(plan)]
-    if len(command[-1]) > 100_000:
-        command[-1] = "-"
-    done = subprocess.run(
-        command, input=json.dumps(plan), capture_output=True, text=True, check=False, timeout=120
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each run")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        help="scenarios whose name holds this; may be repeated",
     )
-    if done.returncode:
-        raise SystemExit(f"the load failed: {done.stderr[-2000:]}")
-    outcome = json.loads(done.stdout)
-    used, used_helpers = cpu_s(pids) - before, cpu_s(helpers) - before_helpers
-    count = outcome[scenario.per]
-    if not count or outcome["errors"]:
-        raise SystemExit(f"{target.name}, {scenario.name}: {outcome}")
-    outcome["cpu_us"] = used / count * 1e6
-    outcome["recording_us"] = used_helpers / count * 1e6
-    return outcome
+    parser.add_argument("--quick", action="store_true", help="the main scenarios, in three minutes")
+    parser.add_argument("--peers", default="none", help="all, installed, none, or names: A,B")
+    parser.add_argument("--list", action="store_true", help="name scenarios and peers, and end")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--save", action="store_true", help="write them into bench/history")
+    return parser.parse_args()
 
 
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+def _wanted(name: str, only: Sequence[str]) -> bool:
+    return not only or any(part in name for part in only)
+
+
+class Progress:
+    """One line on the terminal that says how far it is; in a log, a line now and then."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._began = total, 0, time.monotonic()
+        self._live = sys.stderr.isatty()
+        self._width = shutil.get_terminal_size((100, 24)).columns - 1
+
+    def step(self, what: str) -> None:
+        self._done += 1
+        left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
+        line = f"{self._done}/{self._total}, {left:.0f} s left: {what}"[: self._width]
+        if self._live:
+            print(f"\r{line:{self._width}}", end="", file=sys.stderr, flush=True)
+        elif self._done % max(1, self._total // 10) == 0:
+            print(line, file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._live:
+            print(f"\r{'':{self._width}}\r", end="", file=sys.stderr, flush=True)
+
+
+def _rounds(
+    scenarios: Sequence[Scenario],
+    targets: Sequence[Target],
+    upstream: Upstream,
+    *,
+    rounds: int,
+    seconds: float,
+) -> dict[str, dict[str, list[Row]]]:
+    """Every scenario on every target, in turn and back, round by round."""
+    found: dict[str, dict[str, list[Row]]] = {
+        scenario.name: {target.name: [] for target in targets} for scenario in scenarios
+    }
+    progress = Progress(rounds * len(scenarios) * len(targets))
+    for number in range(rounds):
+        for scenario in scenarios:
+            for target in targets if number % 2 == 0 else tuple(reversed(targets)):
+                progress.step(f"{scenario.name}, {target.name}")
+                own = target.name in ("direct", "nginx", "metis")
+                row = (
+                    measure(target, scenario, seconds, upstream) if own or scenario.peers else None
+                )
+                if row is not None:
+                    found[scenario.name][target.name].append(row)
+    progress.clear()
+    return found
+
+
+def _specials(names: Sequence[str], stage: Stage) -> dict[str, Figures]:
+    found: dict[str, Figures] = {}
+    for name in names:
+        print(f"\n{name}", flush=True)
+        found[name] = {key: round(value, 3) for key, value in SPECIALS[name](stage).items()}
+        for key, value in found[name].items():
+            limit = LIMITS.get(key)
+            said = (
+                "" if limit is None else f"  (at most {limit:g}){'' if value <= limit else ' OVER'}"
+            )
+            print(f"  {key:55} {value:>10g}{said}", flush=True)
+    return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", default="", help="scenarios whose name holds this")
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    options = parser.parse_args()
-    chosen = [scenario for scenario in SCENARIOS if options.only in scenario.name]
-    results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="metis-bench-") as folder, ExitStack() as running:
-        upstream = Upstream(core=1)
+    options = _options()
+    scenarios = [
+        one
+        for one in SCENARIOS
+        if _wanted(one.name, options.only) and (one.quick or not options.quick)
+    ]
+    specials = [name for name in SPECIALS if _wanted(name, options.only) and not options.quick]
+    peers = chosen(options.peers)
+    if options.list:
+        for name in (*(one.name for one in SCENARIOS), *SPECIALS):
+            print(name)
+        print(
+            "peers:",
+            ", ".join(f"{one.name}{'' if installed(one) else ' (not installed)'}" for one in PEERS),
+        )
+        return 0
+    for peer in peers:
+        if not installed(peer):
+            print(f"installing {peer.name}", file=sys.stderr, flush=True)
+            install(peer)
+    starts: dict[str, history.Start] = {}
+    with tempfile.TemporaryDirectory(prefix="metis-bench-") as name, ExitStack() as running:
+        folder = Path(name)
+        upstream = Upstream(folder / "upstream")
         running.callback(upstream.stop)
-        nginx = Nginx(Path(folder) / "nginx", upstream.port, core=0)
+        nginx = Nginx(folder / "nginx", upstream)
         running.callback(nginx.stop)
-        metis = Metis(Path(folder) / "metis", upstream.port, core=0)
-        running.callback(metis.stop)
-        time.sleep(1)
-        idle_mb = rss_mb(metis.worker())
-        failed = measure(chosen, (nginx, metis), options, results)
-        peak_mb = rss_mb(metis.worker())
-    print(f"\ncold start to ready {metis.cold_start_ms:.0f} ms (limit 600)")
-    print(f"worker RSS idle {idle_mb:.0f} MB (limit 80), after load {peak_mb:.0f} MB")
-    results["cold_start_ms"] = metis.cold_start_ms
-    results["rss_mb"] = {"idle": idle_mb, "after": peak_mb}
+        targets: list[Target] = [upstream, nginx]
+        found: dict[str, dict[str, Summary]] = {}
+        if scenarios:
+            targets.append(Metis(folder / "metis", upstream))
+            running.callback(targets[-1].stop)
+            for peer in peers:
+                print(f"starting {peer.name}", file=sys.stderr, flush=True)
+                targets.append(launch(peer, folder / peer.name, upstream))
+                running.callback(targets[-1].stop)
+            time.sleep(1)
+            idle = {target.name: _memory(target) for target in targets}
+            rows = _rounds(
+                scenarios, targets, upstream, rounds=options.rounds, seconds=options.seconds
+            )
+            found = summaries(rows)
+            starts = {
+                target.name: history.Start(
+                    cold_start_ms=round(target.cold_start_ms),
+                    idle_mb=idle[target.name],
+                    after_mb=_memory(target),
+                )
+                for target in targets[1:]
+            }
+        for scenario in scenarios:
+            print(f"\n{table(scenario.name, scenario.per, found[scenario.name], scenario.limit)}")
+        for one, start in starts.items():
+            print(f"\n{one}: {start.text()}", end="")
+        print(flush=True)
+        stage = Stage(
+            folder=folder / "special",
+            upstream=upstream,
+            nginx=nginx,
+            seconds=options.seconds,
+            rounds=options.rounds,
+        )
+        figures = _specials(specials, stage)
+    if not peers and not options.only:
+        print(
+            "\nOther gateways beside it: make bench-peers once, then make bench ARGS='--peers installed'"
+        )
+    run = history.Run(
+        **history.circumstances(),
+        rounds=options.rounds,
+        seconds=options.seconds,
+        scenarios=found,
+        specials=figures,
+        starts=starts,
+    )
+    if options.save:
+        print(f"written: {history.save(run)}")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(results, indent=1))
-    return 1 if failed else 0
+        options.json.write_bytes(history.encode(run))
+    return 0
 
 
-def measure(
-    chosen: list[Scenario],
-    targets: tuple[Nginx, Metis],
-    options: argparse.Namespace,
-    results: dict[str, Any],
-) -> bool:
-    """Run every scenario's rounds; True when one was over its limit."""
-    failed = False
-    for scenario in chosen:
-        rows: dict[str, list[dict[str, Any]]] = {"nginx": [], "metis": []}
-        total = len(chosen) * options.rounds
-        for number in range(options.rounds):
-            for target in targets if number % 2 == 0 else reversed(targets):
-                rows[target.name].append(run_load(target, scenario, options.seconds, 1))
-            at = chosen.index(scenario) * options.rounds + number + 1
-            print(f"\r{at}/{total} {scenario.name:40}", end="", file=sys.stderr, flush=True)
-        ratios = [
-            mine["cpu_us"] / theirs["cpu_us"]
-            for mine, theirs in zip(rows["metis"], rows["nginx"], strict=True)
-        ]
-        results[scenario.name] = {**rows, "ratio": statistics.median(ratios)}
-        good = scenario.limit is None or statistics.median(ratios) <= scenario.limit
-        failed = failed or not good
-        _print_row(scenario, rows, ratios, good)
-    return failed
-
-
-def _print_row(
-    scenario: Scenario, rows: dict[str, list[dict[str, Any]]], ratios: list[float], good: bool
-) -> None:
-    unit = scenario.per.removesuffix("s")
-    said = [spread([row["cpu_us"] for row in rows[name]]) for name in ("nginx", "metis")]
-    limit = f" (limit {scenario.limit:g}x{'' if good else ', OVER'})" if scenario.limit else ""
-    recording = spread([row["recording_us"] for row in rows["metis"]])
-    latency = [statistics.median(row["latency_ms"][0] for row in rows[name]) for name in rows]
-    print(
-        f"\r{scenario.name:38} CPU us/{unit}: nginx {said[0]:22} metis {said[1]:24}"
-        f" ratio {statistics.median(ratios):.2f}{limit}"
-        f" + recording {recording}  p50 ms {latency[0]:.2f} -> {latency[1]:.2f}"
-    )
+def _memory(target: Target) -> tuple[float, float]:
+    """Resident MB of the compared processes and of all others."""
+    compared = sum(rss_mb(pid) for pid in target.measured())
+    return round(compared, 1), round(sum(rss_mb(pid) for pid in target.others()), 1)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from typing import Any, cast
 
 import uvloop
 
-from bench.__main__ import SCENARIOS, Scenario, body_for
-from bench.upstream import CHAT, MESSAGES
+from bench.answers import CHAT, MESSAGES
+from bench.scenarios import SCENARIOS, Scenario, body_for
 from metis.accounts.keys import KeySpec
 from metis.bootstrap.engine import build_models, build_providers
 from metis.bootstrap.services import KeySource

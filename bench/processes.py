@@ -1,38 +1,24 @@
-"""Starting what is measured, and reading what it costs: CPU time and memory from /proc."""
+"""Processes that are measured: started bounded in time and pinned, read for CPU time, memory and sockets, and ended.
+
+Everything here ends with the process that started it: nothing outlives a benchmark that was killed.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-NGINX = """
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.err warn;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  client_max_body_size 64m; client_body_buffer_size 8m; keepalive_requests 1000000;
-  upstream up {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_buffering off;
-    }}
-  }}
-}}
-"""
+GATEWAY_CORE: Final = 0
+LOAD_CORE: Final = 1
+_CPU_CLOCK: Final = 2
+_QUIET_CPU: Final = 0.03
+_PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 
 def free_port() -> int:
@@ -41,20 +27,71 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-def wait_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+def pinned(core: int) -> list[str]:
+    """Run on one core where the machine has two and taskset."""
+    enough = (os.cpu_count() or 1) > core
+    return ["taskset", "-c", str(core)] if enough and shutil.which("taskset") else []
+
+
+def bounded(seconds: float) -> list[str]:
+    """End after so long at the latest, and with the process that started it."""
+    words = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    return [*words, "timeout", "-k", "10", str(seconds)] if shutil.which("timeout") else words
+
+
+def start(
+    command: list[str],
+    *,
+    core: int | None,
+    log: Path,
+    seconds: float = 3600,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process to be measured; what it says goes to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as said:
+        return subprocess.Popen(
+            [*bounded(seconds), *(pinned(core) if core is not None else []), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            env=environment,
+            cwd=folder,
+        )
+
+
+def stop(process: subprocess.Popen[bytes], wait_s: float = 30) -> None:
+    """SIGTERM, and wait; SIGKILL for it and all it started when that is not enough."""
+    pids = family(process.pid)
+    process.terminate()
+    try:
+        process.wait(wait_s)
+    except subprocess.TimeoutExpired:
+        for pid in pids:
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                continue
+        process.wait(10)
+
+
+def wait_port(port: int, process: subprocess.Popen[bytes], log: Path, most_s: float = 90) -> None:
+    """Wait until something listens. Raises SystemExit with the log's end when it does not come to that."""
+    deadline = time.monotonic() + most_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SystemExit(f"a process to be measured ended with {process.returncode}")
+            break
         with socket.socket() as sock:
             if sock.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.01)
-    raise SystemExit("a process to be measured did not listen within 30 s")
+    tail = log.read_text(errors="replace")[-3000:] if log.exists() else ""
+    raise SystemExit(f"{log.stem} did not start:\n{tail}")
 
 
 def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
+    """A process and all its descendants, the oldest first."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -67,137 +104,67 @@ def family(pid: int) -> list[int]:
     while waiting:
         current = waiting.pop()
         found.append(current)
-        waiting += parents.get(current, [])
+        waiting += sorted(parents.get(current, []), reverse=True)
     return found
 
 
 def cpu_s(pids: list[int]) -> float:
-    """CPU seconds used so far by these processes, all threads (nanosecond counters of the scheduler)."""
-    total = 0
+    """CPU seconds used so far by these processes, threads that ended included, to the nanosecond."""
+    total = 0.0
     for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            try:
-                total += int((task / "schedstat").read_text().split()[0])
-            except OSError:
-                continue
-    return total / 1e9
+        try:
+            total += time.clock_gettime((~pid << 3) | _CPU_CLOCK)  # clock_getcpuclockid(3)
+        except OSError:
+            continue
+    return total
+
+
+def settle(pids: list[int], most_s: float = 10) -> None:
+    """Wait until these processes have nothing left to do: what was written down is then recorded."""
+    deadline = time.monotonic() + most_s
+    while time.monotonic() < deadline:
+        before = cpu_s(pids)
+        time.sleep(0.15)
+        if cpu_s(pids) - before < 0.15 * _QUIET_CPU:
+            return
 
 
 def rss_mb(pid: int) -> float:
-    return (
-        int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
-    )
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 2**20
+    except OSError:
+        return 0.0
 
 
-def pinned(core: int) -> list[str]:
-    """Run on one core where the machine has two and taskset."""
-    enough = (os.cpu_count() or 1) > core
-    return ["taskset", "-c", str(core)] if enough and shutil.which("taskset") else []
+def forget_peak(pid: int) -> None:
+    """Begin to count a process's largest resident size anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-class Upstream:
-    def __init__(self, core: int) -> None:
-        self.port = free_port()
-        command = [*pinned(core), sys.executable, "-m", "bench.upstream", str(self.port)]
-        self.process = subprocess.Popen(command)
-        wait_port(self.port, self.process)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
+def peak_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
-class Nginx:
-    """The yardstick: nginx as a plain reverse proxy with one worker."""
-
-    name = "nginx"
-
-    def __init__(self, folder: Path, upstream: int, core: int) -> None:
-        binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-        if binary is None:
-            raise SystemExit(
-                "the benchmark compares with nginx; install it (apt-get install nginx)"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        conf = folder / "nginx.conf"
-        conf.write_text(NGINX.format(folder=folder, upstream=upstream, port=self.port))
-        self.headers: dict[str, str] = {}
-        self.process = subprocess.Popen([*pinned(core), binary, "-p", str(folder), "-c", str(conf)])
-        wait_port(self.port, self.process)
-        self.cold_start_ms = 0.0
-
-    def measured(self) -> list[int]:
-        return family(self.process.pid)
-
-    def helpers(self) -> list[int]:
-        return []
-
-    def worker(self) -> int:
-        return self.measured()[-1]
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+def open_descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-class Metis:
-    """A gateway with everything on. Its worker is what is compared; the rest is reported beside it."""
-
-    name = "metis"
-
-    def __init__(self, folder: Path, upstream: int, core: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        config, ready = folder / "metis.toml", folder / "ready.json"
-        ready.unlink(missing_ok=True)
-        config.write_text(
-            "[providers.openai]\n"
-            f'base_url = "http://127.0.0.1:{upstream}/v1"\napi_key_env = "BENCH_KEY"\n'
-            "[providers.anthropic]\n"
-            f'base_url = "http://127.0.0.1:{upstream}"\napi_key_env = "BENCH_KEY"\n'
-            '[catalog.aliases]\n"claude-crossed" = "openai/gpt-4o"\n'
-        )
-        command = [*pinned(core), sys.executable, "-m", "metis", "up", "--port", "0"]
-        command += ["--admin-port", "0", "--config", str(config), "--data", str(folder / "data")]
-        command += ["--ready-file", str(ready), "--quiet"]
-        environment = {**os.environ, "BENCH_KEY": "sk-bench"}
-        began = time.perf_counter()
-        self.process = subprocess.Popen(command, env=environment)
-        while not ready.exists():
-            if self.process.poll() is not None or time.perf_counter() - began > 30:
-                self.process.kill()
-                raise SystemExit("metis did not start; its message is above")
-            time.sleep(0.002)
-        self.cold_start_ms = (time.perf_counter() - began) * 1000
-        said = json.loads(ready.read_text())
-        self.port = int(said["url"].rsplit(":", 1)[1])
-        self.headers = {"authorization": f"Bearer {said['key']}"}
-
-    def measured(self) -> list[int]:
-        return [self.worker()]
-
-    def helpers(self) -> list[int]:
-        """Everything else of it: the recorder above all, which folds what the worker wrote down."""
-        return [pid for pid in family(self.process.pid) if pid != self.worker()]
-
-    def worker(self) -> int:
-        """The worker is the child that holds a spool open."""
-        for pid in family(self.process.pid)[1:]:
-            if _holds_spool(pid):
-                return pid
-        raise SystemExit("no worker was found")
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-
-
-def _holds_spool(pid: int) -> bool:
+def connections_of(pid: int, port: int) -> int:
+    """How many clients of `port` this process serves now."""
+    established, local = "01", f":{port:04X}"
+    inodes = {
+        fields[9]
+        for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+        if (fields := line.split())[1].endswith(local) and fields[3] == established
+    }
+    count = 0
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            target = link.readlink()
+            target = str(link.readlink())
         except OSError:
             continue
-        if target.name == "lock" and "spool" in target.parts:
-            return True
-    return False
+        count += target.startswith("socket:[") and target[8:-1] in inodes
+    return count
