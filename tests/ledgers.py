@@ -117,11 +117,12 @@ DECISION = RouteDecision(
 )
 
 
-def decided(ts: int = NOON, *, turn_id: str, decision: RouteDecision = DECISION) -> RouteDecided:
+def decided(
+    ts: int = NOON, *, turn_id: str, decision: RouteDecision | None = DECISION, **fields: Any
+) -> RouteDecided:
     """The decision of a turn."""
-    return RouteDecided(
-        **_OWNER, event_id=f"evt_r{next(_counter)}", ts=ts, turn_id=turn_id, decision=decision
-    )
+    given = {**_OWNER, "turn_id": turn_id, "decision": decision, **fields}
+    return RouteDecided(**given, event_id=f"evt_r{next(_counter)}", ts=ts)
 
 
 class LedgerFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -13,27 +14,30 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.ledgers import HOUR, NOON, call, client_paid, decided, replace, turn
+from tests.ledgers import DECISION, HOUR, NOON, call, client_paid, decided, replace, turn
 
 from metis.errors import LedgerError
+from metis.facts.decision import RouteDecision
 from metis.facts.usage import Usage, UsageSource
 from metis.storage import BACKENDS, open_storage
-from metis.storage.memory import MemoryStorage
-from metis.storage.rows import (
+from metis.storage.columns import (
     CALL_COLUMNS,
     COMPLETION_COLUMNS,
     DECISION_COLUMNS,
+    DECISION_TEXT_COLUMNS,
     EVENT_COLUMNS,
     OPENING_COLUMNS,
     ROLLUP_DIMENSIONS,
     ROLLUP_MEASURES,
-    SESSION_MEASURES,
-    SESSION_OWNER,
+    SESSION_COLUMNS,
     TURN_COLUMNS,
+    UNREADABLE_COLUMNS,
 )
+from metis.storage.memory import MemoryStorage
 from metis.storage.settings import StorageSettings
 from metis.storage.sqlite import SqliteStorage
 from metis.trace.events import AnyEvent, AuthFailed, LlmCallStarted
+from metis.trace.events.route import decision_id_of
 from metis.trace.ports import (
     START,
     LedgerStore,
@@ -47,13 +51,14 @@ SPOOL = SpoolId("r1", "spool_1")
 Tables = dict[str, list[dict[str, Any]]]
 
 _COLUMNS = {
-    "calls": ("state", *OPENING_COLUMNS, *(name for name in COMPLETION_COLUMNS if name != "state")),
+    "calls": ("state", *CALL_COLUMNS),
     "turns": TURN_COLUMNS,
     "decisions": DECISION_COLUMNS,
+    "decision_texts": DECISION_TEXT_COLUMNS,
     "events": EVENT_COLUMNS,
     "rollups_hourly": (*ROLLUP_DIMENSIONS, *ROLLUP_MEASURES),
-    "sessions": ("key_id", "session_id", *SESSION_OWNER, "first_ts", "last_ts", *SESSION_MEASURES),
-    "unreadable_frames": ("replica", "spool", "segment", "offset", "why", "payload"),
+    "sessions": SESSION_COLUMNS,
+    "unreadable_frames": UNREADABLE_COLUMNS,
 }
 
 
@@ -92,6 +97,8 @@ def _sqlite_tables(path: Path) -> Tables:
             table: [
                 dict(zip(columns, row, strict=True))
                 for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}")
+                # A decision that was referred to and never told has a row without a text.
+                if table != "decision_texts" or row[-1] is not None
             ]
             for table, columns in _COLUMNS.items()
         }
@@ -104,7 +111,6 @@ def _memory_tables(storage: MemoryStorage) -> Tables:
         **dict.fromkeys(("completed_event_id", "outcome", "failure", "failure_cause"), ""),
         **dict.fromkeys(("error_type", "usage_source", "stop", "response_id"), ""),
         **dict.fromkeys(("response_model", "upstream_request_id"), ""),
-        "state": "open",
         "completed_ts": None,
         "first_byte_us": None,
         "server_tools": "{}",
@@ -112,12 +118,20 @@ def _memory_tables(storage: MemoryStorage) -> Tables:
     }
     rows = {
         "calls": [
-            {**opened, **dict(zip(CALL_COLUMNS, row, strict=False))}
+            {
+                **opened,
+                **dict(zip(CALL_COLUMNS, row, strict=False)),
+                "state": "closed" if len(row) == len(CALL_COLUMNS) else "open",
+            }
             for row in tables.calls.values()
         ],
         "turns": [dict(zip(TURN_COLUMNS, row, strict=True)) for row in tables.turns.values()],
         "decisions": [
             dict(zip(DECISION_COLUMNS, row, strict=True)) for row in tables.decisions.values()
+        ],
+        "decision_texts": [
+            dict(zip(DECISION_TEXT_COLUMNS, row, strict=True))
+            for row in tables.decision_texts.values()
         ],
         "events": [dict(zip(EVENT_COLUMNS, row, strict=True)) for row in tables.events.values()],
         "rollups_hourly": [
@@ -234,6 +248,7 @@ def test_turns_decisions_and_other_events_are_kept_whole(ledger: Ledger) -> None
     ledger.record(route, end, failed)
     tables = ledger.tables()
     (turn_kept,), (decision,), (event,) = tables["turns"], tables["decisions"], tables["events"]
+    (text,) = tables["decision_texts"]
     assert msgspec.json.decode(turn_kept["features"], type=type(end.features)) == end.features
     assert msgspec.json.decode(turn_kept["fidelity"]) == [
         ["dropped", "$.thread", "not in this shape"]
@@ -241,12 +256,67 @@ def test_turns_decisions_and_other_events_are_kept_whole(ledger: Ledger) -> None
     assert (turn_kept["duration_us"], turn_kept["stream"]) == (600_000, 1)
     for name in ("org_id", "user_id", "client_version", "outcome", "response_id", "session_id"):
         assert turn_kept[name] == getattr(end, name)
-    assert msgspec.json.decode(decision["decision"], type=type(route.decision)) == route.decision
-    assert (decision["turn_id"], decision["slot"]) == (end.turn_id, "requested")
+    assert msgspec.json.decode(text["decision"], type=RouteDecision) == route.decision == DECISION
+    assert (decision["turn_id"], decision["decision_id"]) == (end.turn_id, text["decision_id"])
+    assert text["decision_id"] == decision_id_of(msgspec.json.encode(DECISION))
+    assert (text["slot"], text["reason"]) == ("requested", DECISION.reason)
     assert (event["name"], msgspec.json.decode(event["event"], type=AuthFailed)) == (
         "gateway.auth_failed",
         failed,
     )
+
+
+def test_a_decision_is_kept_once_however_often_it_is_told_or_referred_to(ledger: Ledger) -> None:
+    named = decision_id_of(msgspec.json.encode(DECISION))
+    ledger.record(
+        decided(turn_id="a"),  # a writer that gives no ids
+        decided(turn_id="b", decision_id=named),
+        decided(turn_id="c", decision_id=named, decision=None),
+    )
+    ledger.record(decided(turn_id="d", decision_id=named, decision=None))
+    tables = ledger.tables()
+    assert [(row["turn_id"], row["decision_id"]) for row in tables["decisions"]] == [
+        (turn_id, named) for turn_id in "abcd"
+    ]
+    assert [(row["decision_id"], row["slot"]) for row in tables["decision_texts"]] == [
+        (named, "requested")
+    ]
+
+
+def test_a_decision_nobody_told_is_recorded_without_a_text_until_somebody_tells_it(
+    ledger: Ledger,
+) -> None:
+    named = decision_id_of(msgspec.json.encode(DECISION))
+    ledger.record(decided(turn_id="a", decision_id=named, decision=None))
+    tables = ledger.tables()
+    assert [row["decision_id"] for row in tables["decisions"]] == [named]
+    assert tables["decision_texts"] == []
+    ledger.record(decided(turn_id="b", decision_id=named))
+    assert [row["decision_id"] for row in ledger.tables()["decision_texts"]] == [named]
+
+
+def test_batches_are_written_one_by_one_and_all_or_none_of_them_are_kept(ledger: Ledger) -> None:
+    ends = [START, SpoolPosition(1, 50), SpoolPosition(2, 0), SpoolPosition(2, 70)]
+    batches = [
+        SpoolBatch(spool=SPOOL, start=start, end=end, events=call())
+        for start, end in itertools.pairwise(ends)
+    ]
+
+    def cut_short() -> Iterator[SpoolBatch]:
+        yield from batches[:2]
+        raise LedgerError("the spool cannot be read")
+
+    before = ledger.tables()
+    with pytest.raises(LedgerError, match="cannot be read"):
+        ledger.store.commit(cut_short())
+    assert ledger.tables() == before
+    assert ledger.store.positions() == {}
+    with pytest.raises(LedgerError, match="is recorded up to \\(1, 50\\), not \\(2, 0\\)"):
+        ledger.store.commit([batches[0], batches[2]])
+    assert ledger.tables() == before
+    ledger.store.commit(iter(batches))
+    assert len(ledger.tables()["calls"]) == 3
+    assert ledger.store.positions() == {SPOOL: ends[-1]}
 
 
 def test_writing_events_again_changes_nothing(ledger: Ledger) -> None:

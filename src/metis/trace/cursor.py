@@ -37,36 +37,56 @@ class CursorRead(NamedTuple):
 
 
 class SpoolCursor:
-    """Read one spool forward. `position` moves with `advance`, after the commit."""
+    """Read one spool forward: `look`, then `read` as often as it pays, then `advance` once all is committed.
 
-    __slots__ = ("_lock_fd", "_reader", "directory", "position", "spool")
+    `reached` is how far it is read, `position` how far it is committed.
+    """
+
+    __slots__ = (
+        "_is_abandoned",
+        "_lock_fd",
+        "_numbers",
+        "_reader",
+        "_tidied",
+        "directory",
+        "position",
+        "reached",
+        "spool",
+    )
 
     def __init__(self, directory: Path, spool: SpoolId, position: SpoolPosition) -> None:
         self.directory = directory
         self.spool = spool
         self.position = position
+        self.reached = position
         self._reader: SpoolReader | None = None
         self._lock_fd: int | None = None
+        self._is_abandoned = False
+        self._numbers: list[int] = []
+        self._tidied = 0  # the segments before this one are deleted
 
-    def is_abandoned(self) -> bool:
-        """Whether the writer is gone. Once it is, this cursor holds the lock until `close`."""
+    def look(self) -> None:
+        """See whether the writer is gone, and which segments there are. Raises OSError.
+
+        Both are asked before reading: what is sealed then grows no more, so its end is its end. Once the
+        writer is gone this cursor holds the lock until `close`.
+        """
         if self._lock_fd is None:
             self._lock_fd = try_lock(self.directory)
-        return self._lock_fd is not None
+        self._is_abandoned = self._lock_fd is not None
+        self._numbers = segment_numbers(self.directory)
 
     def read(self, max_bytes: int) -> CursorRead:
-        """Read what follows `position`, at most to its segment's end.
+        """Read about `max_bytes` of what follows `reached`, at most to its segment's end, as `look` found it.
 
-        Raises LedgerError when a segment's format is not known.
+        Raises LedgerError when a segment's format is not known; OSError.
         """
-        # Both are asked before reading: what is sealed then grows no more, so its end is its end.
-        abandoned = self.is_abandoned()
-        numbers = [n for n in segment_numbers(self.directory) if n >= self.position.segment]
+        numbers = [n for n in self._numbers if n >= self.reached.segment]
         if not numbers:
-            return CursorRead(None, 0, 0, has_more=False, is_done=abandoned)
+            return CursorRead(None, 0, 0, has_more=False, is_done=self._is_abandoned)
         number = numbers[0]
-        offset = self.position.offset if number == self.position.segment else 0
-        sealed = abandoned or len(numbers) > 1
+        offset = self.reached.offset if number == self.reached.segment else 0
+        sealed = self._is_abandoned or len(numbers) > 1
         found = self._open(number).read(offset, max_bytes)
         end = SpoolPosition(number, found.next_offset)
         unreadable = found.unreadable
@@ -76,33 +96,38 @@ class SpoolCursor:
             if found.remainder:
                 torn, damaged = (1, 0) if found.torn else (0, 1)
                 unreadable = [*unreadable, self._leftover(found)]
-        if end == self.position:
+        if end == self.reached:
             return CursorRead(None, 0, 0, has_more=False, is_done=False)
         batch = SpoolBatch(
             spool=self.spool,
-            start=self.position,
+            start=self.reached,
             end=end,
             events=found.events,
             unreadable=[_bounded(frame) for frame in unreadable],
         )
+        self.reached = end
         has_more = not found.is_end or len(numbers) > 1
         return CursorRead(
             batch,
             found.damaged + damaged,
             torn,
             has_more=has_more,
-            is_done=abandoned and not has_more,
+            is_done=self._is_abandoned and not has_more,
         )
 
-    def advance(self, position: SpoolPosition) -> None:
-        """Note that everything before `position` is recorded, and delete the segments it completed."""
-        self.position = position
-        if self._reader is not None and self._reader.number < position.segment:
+    def advance(self) -> None:
+        """Note that everything read is recorded, and delete the segments that were completed."""
+        self.position = self.reached
+        segment = self.position.segment
+        if segment == self._tidied:
+            return
+        if self._reader is not None and self._reader.number < segment:
             self._reader.close()
             self._reader = None
         for number in segment_numbers(self.directory):
-            if number < position.segment:
+            if number < segment:
                 (self.directory / segment_name(number)).unlink(missing_ok=True)
+        self._tidied = segment
 
     def pending_bytes(self) -> int:
         """How many bytes stand after `position`."""

@@ -34,11 +34,9 @@ _encode_lines: Final = msgspec.json.Encoder().encode_lines
 _decoder: Final = msgspec.json.Decoder(AnyEvent)
 
 
-class Frame(NamedTuple):
-    """A whole frame: where it starts, counted from the segment's start, and its payload."""
-
-    offset: int
-    payload: bytes
+# A whole frame: where it starts, counted from the segment's start, and its payload. A bare tuple, since making a
+# NamedTuple for each took a third of the time of `scan`.
+Frame = tuple[int, bytes]
 
 
 class Damage(NamedTuple):
@@ -90,6 +88,22 @@ def decode_payload(payload: bytes) -> tuple[list[AnyEvent], list[tuple[str, byte
     return events, refused
 
 
+def decode_frames(frames: Sequence[Frame]) -> tuple[list[AnyEvent], list[tuple[int, str, bytes]]]:
+    """The events of frames, in order, and each line that is none with its place and the reason."""
+    try:
+        # Every payload ends with the end of a line, so together they are lines too.
+        return _decoder.decode_lines(b"".join([payload for _, payload in frames])), []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    events: list[AnyEvent] = []
+    refused: list[tuple[int, str, bytes]] = []
+    for offset, payload in frames:
+        good, bad = decode_payload(payload)
+        events += good
+        refused += [(offset + index, why, line) for index, (why, line) in enumerate(bad)]
+    return events, refused
+
+
 def check_header(data: bytes) -> bool:
     """Whether these first bytes are a segment's header.
 
@@ -114,7 +128,8 @@ def scan(data: bytes, offset: int, *, complete: bool) -> Scan:
     frames: list[Frame] = []
     damages: list[Damage] = []
     position, end = 0, len(data)
-    while end - position >= _PREAMBLE:
+    last = end - _PREAMBLE
+    while position <= last:
         length, checksum = _unpack(data, position)
         start = position + _PREAMBLE
         stop = start + length
@@ -122,7 +137,7 @@ def scan(data: bytes, offset: int, *, complete: bool) -> Scan:
         if whole and length:
             payload = data[start:stop]
             if crc32(payload) == checksum:
-                frames.append(Frame(offset + position, payload))
+                frames.append((offset + position, payload))
                 position = stop
                 continue
         if not whole and length <= MAX_PAYLOAD_BYTES and not complete:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -38,7 +38,7 @@ class UnreadableFrame(NamedTuple):
 
 
 class SpoolBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one pass read from one spool: the events between two positions, in the order of appending."""
+    """What one read of a spool gave: the events between two positions, in the order of appending."""
 
     spool: SpoolId
     start: SpoolPosition
@@ -50,12 +50,14 @@ class SpoolBatch(msgspec.Struct, frozen=True, kw_only=True):
 class LedgerStore(Protocol):
     """Where the recorder writes. One thread at a time."""
 
-    def commit(self, batches: Sequence[SpoolBatch]) -> None:
+    def commit(self, batches: Iterable[SpoolBatch]) -> None:
         """Write rows, rollups, sessions and the new positions of all batches in ONE transaction.
 
+        Each batch is written before the next is asked for; several may follow each other in a spool.
         Writing an event a second time changes nothing (by call_id, turn_id or event_id).
-        Raises LedgerError when a batch does not start at its spool's stored position (somebody else
-        recorded it), StorageError when the database refuses; then nothing was written.
+        Raises LedgerError when a batch does not start where its spool is recorded to (somebody else
+        recorded it), StorageError when the database refuses, and what `batches` raises; then nothing
+        was written.
         """
         ...
 

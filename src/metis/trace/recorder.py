@@ -10,7 +10,9 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +29,7 @@ from metis.trace.spool import directories
 
 log: Any = structlog.get_logger(__name__)
 
-_MIN_READ_BYTES: Final = 64 * 1024
+_READ_BYTES: Final = 256 * 1024  # at a time: with what is made of it, about a processor's own cache
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_MOST_S: Final = 5.0
 _ALARM_EVERY_S: Final = 60.0
@@ -62,8 +64,9 @@ class RecorderStats(msgspec.Struct, frozen=True, kw_only=True):
 class Recorder:
     """Record the spools under `root_dir` (`<root>/<replica>/<spool>/`) into `store`. One thread at a time.
 
-    `on_batch` is given each batch's events after their commit, for metrics: at most once each, and what it
-    raises is logged, never passed on. `now_us` is epoch microseconds.
+    `on_batch` is given each batch's events as they are written, for metrics: at most once each, also when the
+    commit then fails and they are read again; what it raises is logged, never passed on. `now_us` is epoch
+    microseconds.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Recorder:
         self._ids = IdFactory(lambda: now_us() / 1e6)
         self._cursors: dict[SpoolId, SpoolCursor] = {}
         self._positions: dict[SpoolId, SpoolPosition] | None = None
+        self._told: dict[SpoolId, SpoolPosition] = {}
         self._alarm_at = 0.0
         self._totals = RecorderStats()
 
@@ -146,28 +150,29 @@ class Recorder:
 
     def _pass(self) -> RecorderStats:
         self._discover()
-        reads, gone, blocked = self._read_all()
-        batches = [read.batch for _, read in reads if read.batch is not None]
-        if batches:
-            self._store.commit(batches)
-            for cursor, read in reads:
-                if read.batch is not None:
-                    cursor.advance(read.batch.end)
-            self._fan_out(batches)
-        finished = [cursor for cursor, read in reads if read.is_done] + gone
-        interrupted, removed = self._finish(finished)
+        tally = _Tally()
+        batches = self._read(tally)
+        first = next(batches, None)
+        if first is not None:
+            self._store.commit(chain((first,), batches))
+            del first
+            self._told.clear()
+            for cursor in self._cursors.values():
+                if cursor.reached != cursor.position:
+                    cursor.advance()
+        interrupted, removed = self._finish(tally.finished)
         return RecorderStats(
-            events=sum(len(batch.events) for batch in batches),
-            batches=len(batches),
+            events=tally.events,
+            batches=tally.batches,
             interrupted=interrupted,
-            torn=sum(read.torn for _, read in reads),
-            corrupt=sum(read.damaged for _, read in reads),
-            unreadable=sum(len(batch.unreadable) for batch in batches),
+            torn=tally.torn,
+            corrupt=tally.corrupt,
+            unreadable=tally.unreadable,
             removed_spools=removed,
             spools=len(self._cursors),
-            blocked_spools=blocked,
+            blocked_spools=tally.blocked,
             lag_bytes=sum(cursor.pending_bytes() for cursor in self._cursors.values()),
-            has_more=any(read.has_more for _, read in reads),
+            has_more=tally.has_more,
         )
 
     def _discover(self) -> None:
@@ -186,24 +191,44 @@ class Recorder:
                     position = self._positions.get(spool, START)
                     self._cursors[spool] = SpoolCursor(directory, spool, position)
 
-    def _read_all(self) -> tuple[list[tuple[SpoolCursor, CursorRead]], list[SpoolCursor], int]:
-        """Read a fair share from each spool: what was read, the spools that vanished, how many failed."""
-        share = max(_MIN_READ_BYTES, self._settings.batch_bytes // max(1, len(self._cursors)))
-        reads: list[tuple[SpoolCursor, CursorRead]] = []
-        gone: list[SpoolCursor] = []
-        blocked = 0
-        for cursor in self._cursors.values():
+    def _read(self, tally: _Tally) -> Iterator[SpoolBatch]:
+        """Read a fair share from each spool, a little at a time, while the store writes what was read before."""
+        share = max(_READ_BYTES, self._settings.batch_bytes // max(1, len(self._cursors)))
+        for cursor in list(self._cursors.values()):
+            left = share
             try:
-                reads.append((cursor, cursor.read(share)))
+                cursor.look()
+                while True:
+                    wanted = min(_READ_BYTES, left, self._untold_from(cursor))
+                    read = cursor.read(wanted)
+                    batch = read.batch
+                    tally.count(read)
+                    if batch is not None:
+                        yield batch
+                        self._tell(batch)
+                    left -= wanted
+                    if not read.has_more or left <= 0:
+                        break
+                    # Their memory, still in the processor's cache, serves the next ones.
+                    del read, batch
+                tally.has_more |= read.has_more
+                if read.is_done:
+                    tally.finished.append(cursor)
             except (LedgerError, OSError) as exc:
                 if not cursor.directory.exists():
-                    gone.append(cursor)
+                    tally.finished.append(cursor)
                     continue
-                blocked += 1
+                tally.blocked += 1
                 self._complain(
                     "recorder.spool_blocked", spool=str(cursor.directory), error=str(exc)
                 )
-        return reads, gone, blocked
+
+    def _untold_from(self, cursor: SpoolCursor) -> int:
+        """How much to read at most, so that what the listener knows from a failed pass ends with a batch."""
+        told = self._told.get(cursor.spool)
+        if told is None or told <= cursor.reached or told.segment != cursor.reached.segment:
+            return _READ_BYTES
+        return told.offset - cursor.reached.offset
 
     def _finish(self, cursors: Sequence[SpoolCursor]) -> tuple[int, int]:
         """Complete what dead writers left open, then remove their spools. Returns how many calls, and spools."""
@@ -231,7 +256,8 @@ class Recorder:
                 batches.append(SpoolBatch(spool=spool, start=position, end=position, events=events))
         if batches:
             self._store.commit(batches)
-            self._fan_out(batches)
+            for batch in batches:
+                self._fan_out(batch.events)
         return sum(len(batch.events) for batch in batches)
 
     def _interrupted(self, started: LlmCallStarted) -> LlmCallCompleted:
@@ -266,10 +292,16 @@ class Recorder:
         if age_s > _STALE_CLAIM_S:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _fan_out(self, batches: Sequence[SpoolBatch]) -> None:
+    def _tell(self, batch: SpoolBatch) -> None:
+        """Give the listener a batch, unless it had it in a pass that failed afterwards."""
+        told = self._told.get(batch.spool)
+        if told is None or told < batch.end:
+            self._told[batch.spool] = batch.end
+            self._fan_out(batch.events)
+
+    def _fan_out(self, events: Sequence[AnyEvent]) -> None:
         if self._on_batch is None:
             return
-        events = [event for batch in batches for event in batch.events]
         try:
             self._on_batch(events)
         except Exception as exc:  # noqa: BLE001 - metrics may not stop the ledger (promise P6)
@@ -293,6 +325,28 @@ class Recorder:
         if now >= self._alarm_at:
             self._alarm_at = now + _ALARM_EVERY_S
             log.warning(event, **fields)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a pass has read so far."""
+
+    events: int = 0
+    batches: int = 0
+    torn: int = 0
+    corrupt: int = 0
+    unreadable: int = 0
+    blocked: int = 0
+    has_more: bool = False
+    finished: list[SpoolCursor] = field(default_factory=list["SpoolCursor"])
+
+    def count(self, read: CursorRead) -> None:
+        self.torn += read.torn
+        self.corrupt += read.damaged
+        if read.batch is not None:
+            self.batches += 1
+            self.events += len(read.batch.events)
+            self.unreadable += len(read.batch.unreadable)
 
 
 def _add(total: RecorderStats, stats: RecorderStats) -> RecorderStats:

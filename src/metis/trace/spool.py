@@ -21,7 +21,7 @@ from metis.trace.frames import (
     SEGMENT_HEADER,
     SEGMENT_HEADER_BYTES,
     check_header,
-    decode_payload,
+    decode_frames,
     encode_frame,
     scan,
 )
@@ -262,15 +262,8 @@ class SpoolReader:
                 break
             # One frame is longer than the buffer, or damage is: look at more.
             max_bytes = max(max_bytes * 2, found.wanted)
-        events: list[AnyEvent] = []
-        unreadable: list[UnreadableFrame] = []
-        for frame in found.frames:
-            good, refused = decode_payload(frame.payload)
-            events += good
-            unreadable += [
-                UnreadableFrame(self.number, frame.offset + index, why, line)
-                for index, (why, line) in enumerate(refused)
-            ]
+        events, refused = decode_frames(found.frames)
+        unreadable = [UnreadableFrame(self.number, *line) for line in refused]
         unreadable += [
             UnreadableFrame(self.number, damage.offset, "damaged", damage.data)
             for damage in found.damages

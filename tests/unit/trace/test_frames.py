@@ -5,9 +5,9 @@ from metis.errors import LedgerError
 from metis.trace.frames import (
     SEGMENT_HEADER,
     Damage,
-    Frame,
     Scan,
     check_header,
+    decode_frames,
     decode_payload,
     encode_frame,
     scan,
@@ -18,16 +18,16 @@ FIRST = encode_frame([STARTED])
 SECOND = encode_frame([STARTED, COMPLETED])
 THIRD = encode_frame([COMPLETED])
 FRAMES = [
-    Frame(16, FIRST[8:]),
-    Frame(16 + len(FIRST), SECOND[8:]),
-    Frame(16 + len(FIRST) + len(SECOND), THIRD[8:]),
+    (16, FIRST[8:]),
+    (16 + len(FIRST), SECOND[8:]),
+    (16 + len(FIRST) + len(SECOND), THIRD[8:]),
 ]
 BODY = FIRST + SECOND + THIRD
 
 
 def test_frames_are_read_back_in_the_order_of_writing() -> None:
     assert scan(BODY, 16, complete=True) == Scan(FRAMES, [], 16 + len(BODY), "clean", 8)
-    assert [decode_payload(frame.payload) for frame in FRAMES] == [
+    assert [decode_payload(payload) for _, payload in FRAMES] == [
         ([STARTED], []),
         ([STARTED, COMPLETED], []),
         ([COMPLETED], []),
@@ -56,7 +56,7 @@ def test_one_damaged_byte_anywhere_costs_only_its_own_frame() -> None:
         found = scan(bytes(damaged), 16, complete=True)
         assert found.frames == [FRAMES[0], FRAMES[2]], index
         data = bytes(damaged[len(FIRST) : len(FIRST) + len(SECOND)])
-        assert found.damages == [Damage(FRAMES[1].offset, data)], index
+        assert found.damages == [Damage(FRAMES[1][0], data)], index
         assert (found.next_offset, found.tail) == (16 + len(BODY), "clean"), index
 
 
@@ -89,3 +89,18 @@ def test_a_header_is_known_by_its_magic_and_its_version() -> None:
     assert not check_header(bytes(16))
     with pytest.raises(LedgerError, match="has format 2, this Metis reads 1"):
         check_header(b"metis-spool\0\x02\0\0\0")
+
+
+def test_frames_are_decoded_together_and_a_line_that_is_no_event_costs_only_itself() -> None:
+    assert decode_frames(FRAMES) == ([STARTED, STARTED, COMPLETED, COMPLETED], [])
+    tomorrow = b'{"event":"of.tomorrow","event_id":"e","ts":1}\n'
+    unended = FIRST[
+        8:
+    ].rstrip()  # nothing that this Metis writes; it must not run into the next frame
+    frames = [FRAMES[0], (500, tomorrow * 2 + THIRD[8:]), (900, unended), (1300, THIRD[8:])]
+    events, refused = decode_frames(frames)
+    assert events == [STARTED, COMPLETED, STARTED, COMPLETED]
+    assert [(place, line) for place, _, line in refused] == [
+        (500, tomorrow.rstrip()),
+        (501, tomorrow.rstrip()),
+    ]

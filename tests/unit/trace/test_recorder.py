@@ -2,7 +2,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,8 +10,8 @@ import pytest
 from tests.ledgers import NOON, call, decided, replace, turn
 
 from metis.errors import LedgerError, StorageError
+from metis.storage.columns import CALL_COLUMNS, OPENING_COLUMNS
 from metis.storage.memory import MemoryLedgerStore
-from metis.storage.rows import CALL_COLUMNS, OPENING_COLUMNS
 from metis.trace.events import AnyEvent, LlmCallCompleted
 from metis.trace.ports import SpoolBatch, SpoolId, SpoolPosition
 from metis.trace.recorder import Recorder, RecorderStats
@@ -152,6 +152,22 @@ def test_a_recorder_killed_before_forgetting_a_spool_closes_its_books_at_the_nex
     assert house.store.positions() == {}
 
 
+def test_segments_a_killed_recorder_left_recorded_are_deleted(house: House) -> None:
+    pairs = [call() for _ in range(60)]
+    for pair in pairs:
+        house.writer.append(pair)
+    kept = {
+        number: house.segment(number).read_bytes() for number in segment_numbers(house.directory)
+    }
+    assert house.recorder.drain()
+    house.recorder.close()
+    house.segment(1).write_bytes(kept[1])  # as if it had not come to deleting it
+    house.writer.append(call())
+    house.make_recorder().drain()
+    assert 1 not in segment_numbers(house.directory)
+    assert len(house.store.tables.calls) == 61
+
+
 def test_a_removal_cut_short_is_finished(house: House) -> None:
     house.writer.append(call())
     house.writer.close()
@@ -215,6 +231,34 @@ def test_a_spool_of_a_newer_metis_is_left_alone_and_does_not_stop_the_others(hou
     assert list(call_states(house.store)) == ids(pair[0])
 
 
+def test_a_long_spool_is_read_a_little_at_a_time_and_committed_at_once(house: House) -> None:
+    big = TraceSettings(segment_bytes=1 << 20, spool_bytes=1 << 30, batch_bytes=1 << 20)
+    root = house.root / "other"
+    writer = SpoolWriter(root / "r1" / "spool_2", big)
+    pairs = [replace_all(call(), model="m" * 2000) for _ in range(200)]
+    for pair in pairs:
+        writer.append(pair)
+    sizes: list[int] = []
+
+    class Counting(MemoryLedgerStore):
+        def commit(self, batches: Iterable[SpoolBatch]) -> None:
+            found = list(batches)
+            sizes.append(len(found))
+            super().commit(found)
+
+    store = Counting()
+    stats = Recorder(root, store, big, on_batch=house.seen.extend).poll()
+    assert (len(sizes), sizes[0]) == (1, stats.batches)
+    assert stats.batches > 2
+    assert (stats.events, stats.lag_bytes, stats.has_more) == (400, 0, False)
+    assert house.seen == [event for pair in pairs for event in pair]
+    assert len(store.tables.calls) == 200
+
+
+def replace_all(pair: tuple[AnyEvent, AnyEvent], **fields: object) -> tuple[AnyEvent, ...]:
+    return tuple(replace(event, **fields) for event in pair)
+
+
 class FlakyStore(MemoryLedgerStore):
     """Refuses the first commits; `after` says that it refuses after having written."""
 
@@ -223,7 +267,7 @@ class FlakyStore(MemoryLedgerStore):
         self.failures = failures
         self.after = after
 
-    def commit(self, batches: Sequence[SpoolBatch]) -> None:
+    def commit(self, batches: Iterable[SpoolBatch]) -> None:
         if self.failures and not self.after:
             self.failures -= 1
             raise StorageError("the disk is full")
@@ -249,9 +293,41 @@ def test_a_commit_that_fails_loses_and_doubles_nothing(house: House, after: bool
         except StorageError:
             failures += 1
     assert failures == 2
+    assert len({event.event_id for event in house.seen}) == len(house.seen) == 82
     states = list(call_states(store).values())
     assert (states.count("ok"), states.count("interrupted"), len(states)) == (40, 1, 41)
     assert sum(sums[0] for sums in store.tables.rollups.values()) == 41
+
+
+def test_a_listener_is_told_once_of_what_is_read_again_after_a_failed_commit(house: House) -> None:
+    """What was appended in between comes in the same read: it is told, and what was told is not."""
+
+    class Refusing(MemoryLedgerStore):
+        refuses = 2
+
+        def commit(self, batches: Iterable[SpoolBatch]) -> None:
+            found = list(batches)
+            if self.refuses:
+                self.refuses -= 1
+                raise StorageError("the disk is full")
+            super().commit(found)
+
+    house.store = Refusing()
+    recorder = house.make_recorder()
+    pairs = [call() for _ in range(3)]
+    for pair in pairs[:2]:
+        house.writer.append(pair)
+        with pytest.raises(StorageError):
+            recorder.poll()
+    assert house.seen == [*pairs[0], *pairs[1]]
+    house.writer.append(pairs[2])
+    assert recorder.poll().events == 6
+    assert house.seen == [event for pair in pairs for event in pair]
+    last = call()
+    house.writer.append(last)
+    recorder.poll()
+    assert house.seen[6:] == [*last]
+    assert list(call_states(house.store).values()) == ["ok"] * 4
 
 
 def test_two_recorders_do_not_record_twice(house: House) -> None:

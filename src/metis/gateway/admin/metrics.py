@@ -34,6 +34,7 @@ OTHER: Final = "other"
 _MAX_MODELS: Final = 200
 _MAX_PROVIDERS: Final = 50
 _MAX_WORDS: Final = 40
+_MAX_DECISIONS: Final = 10_000
 _NANO: Final = 1e9
 _DURATIONS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 _FIRST_BYTES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 60)
@@ -112,6 +113,7 @@ class GatewayMetrics:
         self._models = BoundedLabel(_MAX_MODELS)
         self._providers = BoundedLabel(_MAX_PROVIDERS)
         self._words = {name: BoundedLabel(_MAX_WORDS) for name in ("reason", "limit", "failure")}
+        self._slots: dict[str, str] = {}  # of decisions that were told, by their id
 
         def counter(name: str, help_text: str, *labels: str) -> Counter:
             return Counter(name, help_text, labels, registry=self.registry)
@@ -172,7 +174,7 @@ class GatewayMetrics:
                     if event.overhead_us:
                         self._overhead.observe(event.overhead_us / 1e6)
                 case RouteDecided():
-                    self._decisions.labels(event.decision.slot).inc()
+                    self._decisions.labels(self._slot_of(event)).inc()
                 case AuthFailed():
                     self._auth_failures.labels(self._words["reason"].of(event.reason)).inc()
                 case LimitExceeded():
@@ -191,6 +193,14 @@ class GatewayMetrics:
     def render(self) -> bytes:
         """All metrics in Prometheus's text format, CONTENT_TYPE."""
         return generate_latest(self.registry)
+
+    def _slot_of(self, event: RouteDecided) -> str:
+        """The slot that chose; "other" where the decision was told before this process began."""
+        if event.decision is None:
+            return self._slots.get(event.decision_id, OTHER)
+        if event.decision_id and len(self._slots) < _MAX_DECISIONS:
+            self._slots[event.decision_id] = event.decision.slot
+        return event.decision.slot
 
     def _observe_call(self, event: LlmCallCompleted) -> None:
         provider = self._providers.of(event.provider)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 
 from metis.errors import LedgerError
-from metis.storage.rows import (
-    CALL_COLUMNS,
+from metis.storage.columns import (
+    CALL_KIND_COLUMNS,
     OPENING_COLUMNS,
-    Rollups,
-    Row,
-    Sessions,
-    add_sums,
-    completion_of,
-    decision_row,
-    event_row,
-    opening_of,
-    rollups_of,
-    sessions_of,
-    started_of,
-    turn_row,
+    OWNER_COLUMNS,
+    SPOOL_COLUMNS,
+    START_COLUMNS,
 )
+from metis.storage.rows import (
+    Row,
+    call_end_of,
+    call_kind_of,
+    decision_row,
+    decision_text_of,
+    event_row,
+    finish_of,
+    lost_start_of,
+    owner_of,
+    start_of,
+    started_of,
+    turn_facts_of,
+    turn_kind_of,
+)
+from metis.storage.sums import HOUR_US, CallGroup, Rollups, Sessions, TurnGroup, add_sums, sums_of
 from metis.trace.events import (
     AnyEvent,
     LlmCallCompleted,
@@ -37,6 +44,11 @@ from metis.trace.ports import (
     UnreadableFrame,
 )
 
+_STARTED_TS = OPENING_COLUMNS.index("started_ts")
+_SPOOL = slice(len(START_COLUMNS), len(START_COLUMNS) + len(SPOOL_COLUMNS))
+_OWNER = slice(_SPOOL.stop, _SPOOL.stop + len(OWNER_COLUMNS))
+_KIND = slice(_OWNER.stop, _OWNER.stop + len(CALL_KIND_COLUMNS))
+
 
 class MemoryLedger:
     """The tables: calls as CALL_COLUMNS (open ones as OPENING_COLUMNS), the rest as their columns."""
@@ -45,6 +57,7 @@ class MemoryLedger:
         self.calls: dict[str, Row] = {}
         self.turns: dict[str, Row] = {}
         self.decisions: dict[str, Row] = {}
+        self.decision_texts: dict[str, Row] = {}
         self.events: dict[str, Row] = {}
         self.rollups: Rollups = {}
         self.sessions: Sessions = {}
@@ -58,7 +71,7 @@ class MemoryLedgerStore:
     def __init__(self) -> None:
         self.tables = MemoryLedger()
 
-    def commit(self, batches: Sequence[SpoolBatch]) -> None:
+    def commit(self, batches: Iterable[SpoolBatch]) -> None:
         """See LedgerStore.commit."""
         tables = deepcopy(self.tables)
         for batch in batches:
@@ -82,7 +95,7 @@ class MemoryLedgerStore:
         return [
             started_of(row)
             for row in self.tables.calls.values()
-            if len(row) == len(OPENING_COLUMNS) and row[1:3] == spool
+            if len(row) == len(OPENING_COLUMNS) and row[_SPOOL] == spool
         ]
 
     def forget(self, spools: Sequence[SpoolId]) -> None:
@@ -96,27 +109,41 @@ class MemoryLedgerStore:
 def _write(tables: MemoryLedger, event: AnyEvent, spool: SpoolId) -> None:
     match event:
         case LlmCallStarted():
-            tables.calls.setdefault(event.call_id, opening_of(event, spool))
+            tables.calls.setdefault(event.call_id, _opening(start_of(event), event, spool))
         case LlmCallCompleted():
-            known = tables.calls.get(event.call_id) or opening_of(event, spool)
-            if len(known) < len(CALL_COLUMNS):
-                call = known + completion_of(event)
-                tables.calls[event.call_id] = call
-                for key, sums in rollups_of([call]).items():
-                    old = tables.rollups.get(key, [0] * len(sums))
-                    tables.rollups[key] = [a + b for a, b in zip(old, sums, strict=True)]
-                _add_sessions(tables, sessions_of([call], []))
+            known = tables.calls.get(event.call_id) or _opening(lost_start_of(event), event, spool)
+            if len(known) == len(OPENING_COLUMNS):
+                finish, end = finish_of(event), call_end_of(event)
+                tables.calls[event.call_id] = known + finish + end
+                hour = known[_STARTED_TS] // HOUR_US
+                calls = [(known[_STARTED_TS], finish)]
+                _add(tables, [CallGroup(hour, known[_OWNER], known[_KIND], end, calls)], [])
         case TurnCompleted():
             if event.turn_id not in tables.turns:
-                tables.turns[event.turn_id] = turn_row(event)
-                _add_sessions(tables, sessions_of([], [event]))
+                owner = owner_of(event)
+                tables.turns[event.turn_id] = turn_facts_of(event) + owner + turn_kind_of(event)
+                span = (event.ts - round(event.duration_ms * 1000), event.ts)
+                _add(tables, [], [TurnGroup(owner, [span])])
         case RouteDecided():
-            tables.decisions.setdefault(event.event_id, decision_row(event))
+            decision_id = event.decision_id
+            if event.decision is not None:
+                text = decision_text_of(event.decision, decision_id)
+                decision_id = text[0]
+                tables.decision_texts.setdefault(decision_id, text)
+            tables.decisions.setdefault(event.event_id, decision_row(event, decision_id))
         case _:
             tables.events.setdefault(event.event_id, event_row(event))
 
 
-def _add_sessions(tables: MemoryLedger, sessions: Sessions) -> None:
+def _opening(start: Row, event: LlmCallStarted | LlmCallCompleted, spool: SpoolId) -> Row:
+    return (*start, *spool, *owner_of(event), *call_kind_of(event))
+
+
+def _add(tables: MemoryLedger, calls: Sequence[CallGroup], turns: Sequence[TurnGroup]) -> None:
+    rollups, sessions = sums_of(calls, turns)
+    for key, sums in rollups.items():
+        old = tables.rollups.get(key, [0] * len(sums))
+        tables.rollups[key] = [a + b for a, b in zip(old, sums, strict=True)]
     for key, (owner, sums) in sessions.items():
         known = tables.sessions.get(key)
         tables.sessions[key] = (

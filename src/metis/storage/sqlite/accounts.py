@@ -13,8 +13,9 @@ from metis.accounts.keys import KeyRecord, KeySpec, MintedKey, check_owner_id, k
 from metis.accounts.ports import Generations
 from metis.accounts.ring import KeyRing
 from metis.errors import NotFound, StorageError
+from metis.storage.columns import EVENT_COLUMNS
 from metis.storage.key_changes import key_created, key_revoked, key_rotated, retire, successor
-from metis.storage.rows import EVENT_COLUMNS, Row, event_row
+from metis.storage.rows import Row, event_row
 from metis.storage.sqlite.connection import transaction
 from metis.trace.events import AnyEvent
 

@@ -12,6 +12,7 @@ from metis.analytics.ports import CallRecord, LedgerFilter, TurnDetail, TurnSumm
 from metis.analytics.window import Window
 from metis.facts.decision import RouteDecision
 from metis.facts.usage import PaidBy, Usage, UsageSource
+from metis.storage.columns import TURN_COLUMNS, USAGE_COLUMNS
 from metis.trace.events.turn import FidelityNote, TurnFeatures
 
 _FILTERS: Final = (
@@ -26,73 +27,17 @@ _FILTERS: Final = (
     "model",
 )
 _PARTIAL_INDEX: Final = frozenset({"session_id", "response_id"})
-_CALL_COLUMNS: Final = (
-    "id",
-    "call_id",
-    "turn_id",
-    "started_ts",
-    "completed_ts",
-    "org_id",
-    "team_id",
-    "user_id",
-    "project_id",
-    "key_id",
-    "client",
-    "session_id",
-    "agent_id",
-    "attempt",
-    "arm",
-    "role",
-    "provider",
-    "model",
-    "requested_model",
-    "operation",
-    "shape",
-    "upstream_shape",
-    "outcome",
-    "http_status",
-    "failure",
-    "failure_cause",
-    "error_type",
-    "cost_nano_usd",
-    "stop",
-    "tool_calls",
-    "response_id",
-    "response_model",
-    "upstream_request_id",
-    "request_bytes",
-    "response_bytes",
-    "first_byte_us",
-    "duration_us",
+# What of a call or a turn stands in a row under its field's name; the rest is made of several columns.
+_MADE_OF_COLUMNS: Final = frozenset(
+    ("rowid", "stream", "paid_by", "usage_source", "price_unknown", "unpriced", "usage")
 )
-_TURN_COLUMNS: Final = (
-    "id",
-    "turn_id",
-    "ts",
-    "org_id",
-    "team_id",
-    "user_id",
-    "project_id",
-    "key_id",
-    "client",
-    "client_version",
-    "session_id",
-    "agent_id",
-    "parent_agent_id",
-    "previous_turn_id",
-    "operation",
-    "shape",
-    "requested_model",
-    "provider",
-    "model",
-    "outcome",
-    "http_status",
-    "attempts",
-    "auxiliary",
-    "request_class",
-    "response_id",
-    "overhead_us",
-    "duration_us",
+_CALL_FIELDS: Final = tuple(
+    name for name in CallRecord.__struct_fields__ if name not in _MADE_OF_COLUMNS
+)
+_TURN_FIELDS: Final = tuple(
+    name
+    for name in TurnSummary.__struct_fields__
+    if name in TURN_COLUMNS and name not in _MADE_OF_COLUMNS
 )
 MOST_ROWS: Final = 10_000
 _decode_decision: Final = msgspec.json.Decoder(RouteDecision).decode
@@ -100,16 +45,6 @@ _decode_features: Final = msgspec.json.Decoder(TurnFeatures).decode
 _decode_fidelity: Final = msgspec.json.Decoder(tuple[FidelityNote, ...]).decode
 _decode_names: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_counts: Final = msgspec.json.Decoder(dict[str, int]).decode
-USAGE_COLUMNS: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-)
 
 
 def conditions(
@@ -153,7 +88,7 @@ def read_calls(
     """Read calls in the order of arrival."""
     special = ("stream", "paid_by", "usage_source", "price_unknown", "unpriced", "server_tools")
     rows = connection.execute(
-        f"SELECT {', '.join((*_CALL_COLUMNS, *special, *USAGE_COLUMNS))} FROM calls "
+        f"SELECT {', '.join(('id', *_CALL_FIELDS, *special, *USAGE_COLUMNS))} FROM calls "
         f"WHERE {all_of(clauses)} ORDER BY id LIMIT {limit}",
         tuple(values),
     )
@@ -161,10 +96,10 @@ def read_calls(
 
 
 def _call(row: tuple[Any, ...]) -> CallRecord:
-    plain = dict(zip(_CALL_COLUMNS, row, strict=False))
-    stream, paid_by, source, price_unknown, unpriced, tools, *counts = row[len(_CALL_COLUMNS) :]
+    plain = dict(zip(_CALL_FIELDS, row[1:], strict=False))
+    stream, paid_by, source, price_unknown, unpriced, tools, *counts = row[1 + len(_CALL_FIELDS) :]
     return CallRecord(
-        rowid=plain.pop("id"),
+        rowid=row[0],
         **plain,
         stream=bool(stream),
         paid_by=PaidBy(paid_by),
@@ -182,11 +117,11 @@ def read_turns(
 ) -> list[TurnSummary]:
     """Read turns, then the sums of their calls and their decisions in one query each."""
     rows = connection.execute(
-        f"SELECT stream, {', '.join(_TURN_COLUMNS)} FROM turns WHERE {all_of(clauses)} "
+        f"SELECT id, stream, {', '.join(_TURN_FIELDS)} FROM turns WHERE {all_of(clauses)} "
         f"ORDER BY {order}",
         tuple(values),
     ).fetchall()
-    names: list[str] = ["stream", *_TURN_COLUMNS]
+    names: list[str] = ["id", "stream", *_TURN_FIELDS]
     turns = [dict(zip(names, row, strict=True)) for row in rows]
     ids = msgspec.json.encode([turn["turn_id"] for turn in turns]).decode()
     sums = ", ".join(f"sum({name})" for name in USAGE_COLUMNS)
@@ -196,7 +131,7 @@ def read_turns(
             "SELECT turn_id, count(*), sum(CASE paid_by WHEN 'client' THEN 0 ELSE cost_nano_usd END), "
             "sum(CASE paid_by WHEN 'client' THEN cost_nano_usd ELSE 0 END), "
             f"sum(usage_source <> 'reported'), sum(price_unknown), {sums} FROM calls "
-            "WHERE turn_id IN (SELECT value FROM json_each(?)) AND state = 'closed' GROUP BY turn_id",
+            "WHERE turn_id IN (SELECT value FROM json_each(?)) AND completed_ts IS NOT NULL GROUP BY turn_id",
             (ids,),
         )
     }
@@ -204,7 +139,8 @@ def read_turns(
         turn_id: (slot, reason)
         for turn_id, slot, reason in connection.execute(
             "SELECT turn_id, slot, reason FROM decisions "
-            "WHERE turn_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            "WHERE turn_id IN (SELECT value FROM json_each(?)) AND decision IS NOT NULL "
+            "ORDER BY ts, event_id",
             (ids,),
         )
     }
@@ -243,7 +179,9 @@ def read_turn(connection: sqlite3.Connection, turn_id: str) -> TurnDetail:
         "SELECT fidelity, features FROM turns WHERE turn_id = ?", (turn_id,)
     ).fetchone()
     decision = connection.execute(
-        "SELECT decision FROM decisions WHERE turn_id = ? ORDER BY id DESC LIMIT 1", (turn_id,)
+        "SELECT decision FROM decisions WHERE turn_id = ? AND decision IS NOT NULL "
+        "ORDER BY ts DESC, event_id DESC LIMIT 1",
+        (turn_id,),
     ).fetchone()
     return TurnDetail(
         turn_id=turn_id,
@@ -260,11 +198,13 @@ def find_turn(connection: sqlite3.Connection, wanted: str) -> str | None:
     if not wanted:
         return None
     for sql in (
-        "SELECT turn_id FROM turns WHERE turn_id = ?",
-        "SELECT turn_id FROM calls WHERE turn_id = ? LIMIT 1",
-        "SELECT turn_id FROM decisions WHERE turn_id = ? LIMIT 1",
-        "SELECT turn_id FROM turns WHERE response_id = ? AND response_id <> '' ORDER BY id DESC LIMIT 1",
-        "SELECT turn_id FROM calls WHERE response_id = ? AND response_id <> '' ORDER BY id DESC LIMIT 1",
+        "SELECT turn_id FROM turn_rows WHERE turn_id = ?",
+        "SELECT turn_id FROM call_rows WHERE turn_id = ? LIMIT 1",
+        "SELECT turn_id FROM decision_rows WHERE turn_id = ? LIMIT 1",
+        "SELECT turn_id FROM turn_rows WHERE response_id = ? AND response_id <> '' "
+        "ORDER BY id DESC LIMIT 1",
+        "SELECT turn_id FROM call_rows WHERE id = (SELECT max(call) FROM call_responses "
+        "WHERE response_id = ?)",
     ):
         found = connection.execute(sql, (wanted,)).fetchone()
         if found is not None:

@@ -31,9 +31,9 @@ from metis.analytics.ports import (
 from metis.analytics.window import HOUR_US, MICROSECONDS, Window
 from metis.errors import StorageError
 from metis.facts.usage import PaidBy, Usage, UsageSource
+from metis.storage.columns import USAGE_COLUMNS
 from metis.storage.sqlite.connection import connect_reader
 from metis.storage.sqlite.ledger_rows import (
-    USAGE_COLUMNS,
     all_of,
     bounded,
     conditions,
@@ -110,8 +110,9 @@ class SqliteLedgerQueries:
             clauses, values = conditions(where, "started_ts", whole)
             # Left to itself SQLite walks the whole range by time to find the few open ones.
             open_calls: int = connection.execute(
-                f"SELECT count(*) FROM calls INDEXED BY calls_open WHERE {all_of(clauses)} "
-                "AND state = 'open'",
+                "SELECT count(*) FROM call_rows AS c INDEXED BY calls_open "
+                "CROSS JOIN owners AS o ON o.id = c.owner CROSS JOIN call_kinds AS k ON k.id = c.kind "
+                f"WHERE {all_of(clauses)} AND completed_ts IS NULL",
                 values,
             ).fetchone()[0]
         return SpendCells(cells, turns, open_calls)
@@ -124,7 +125,7 @@ class SqliteLedgerQueries:
             if where.window.start_us is not None and after_rowid == 0:
                 # Without this, SQLite walks the row ids from the ledger's first day.
                 first = connection.execute(
-                    "SELECT min(id) FROM calls WHERE started_ts >= ?", (where.window.start_us,)
+                    "SELECT min(id) FROM call_rows WHERE started_ts >= ?", (where.window.start_us,)
                 ).fetchone()[0]
                 if first is None:
                     return []
@@ -177,7 +178,7 @@ class SqliteLedgerQueries:
         with self._reading() as connection:
             first, last = connection.execute(
                 # Two subqueries: min() and max() side by side would read the whole index.
-                "SELECT (SELECT min(started_ts) FROM calls), (SELECT max(started_ts) FROM calls)"
+                "SELECT (SELECT min(started_ts) FROM call_rows), (SELECT max(started_ts) FROM call_rows)"
             ).fetchone()
             return None if first is None else Window(first, last + 1)
 
@@ -260,7 +261,7 @@ def _cells_sql(
     window = Window(piece.start_us, piece.end_us)
     if piece.table == "calls":
         clauses, values = conditions(where, "started_ts", window)
-        clauses.append("state = 'closed'")
+        clauses.append("completed_ts IS NOT NULL")
         day = f"started_ts / {_DAY_US} * {_DAY_US}"
         sums = ["count(*)", "sum(price_unknown)"]
     else:

@@ -72,6 +72,20 @@ def test_failures_unknown_prices_and_client_paid_calls_stand_apart(metrics: Gate
     assert value(metrics, "metis_cost_usd_total", **MODEL, **sources) == 2
 
 
+def test_a_decision_that_is_referred_to_counts_for_the_slot_it_was_told_with(
+    metrics: GatewayMetrics,
+) -> None:
+    metrics.observe(
+        [
+            decided(turn_id="turn_1", decision_id="a"),
+            decided(turn_id="turn_2", decision_id="a", decision=None),
+            decided(turn_id="turn_3", decision_id="b", decision=None),
+        ]
+    )
+    assert value(metrics, "metis_route_decisions_total", slot="requested") == 2
+    assert value(metrics, "metis_route_decisions_total", slot=OTHER) == 1
+
+
 def test_turns_decisions_and_refusals_are_counted(metrics: GatewayMetrics) -> None:
     metrics.observe(
         [

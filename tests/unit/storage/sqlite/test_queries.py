@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -328,6 +330,116 @@ def test_turns_come_newest_first_and_tail_oldest_first(
     assert ids(queries.tail(last[-1].rowid)) == ["5", "6"]
 
 
+def test_a_turn_whose_decision_was_told_in_a_damaged_frame_is_shown_without_it(
+    ledger: LedgerFile, queries: SqliteLedgerQueries
+) -> None:
+    lost = decided(turn_id="turn_1", decision_id="0" * 32, decision=None)
+    ledger.record(lost, call(turn_id="turn_1"), turn(turn_id="turn_1"))
+    found = queries.turn("turn_1")
+    assert found is not None
+    assert found.turn is not None
+    assert (found.decision, found.turn.slot, found.turn.reason) == (None, "", "")
+    assert (found.turn.calls, queries.tail(None)) == (1, [found.turn])
+    ledger.record(decided(turn_id="turn_2", decision_id="0" * 32))
+    found = queries.turn("turn_1")
+    assert found is not None
+    assert found.decision == DECISION
+
+
+def test_the_newest_of_a_turns_decisions_is_its_decision(
+    ledger: LedgerFile, queries: SqliteLedgerQueries
+) -> None:
+    again = msgspec.structs.replace(DECISION, slot="rule", reason="a rule matched")
+    ledger.record(
+        decided(NOON + 1, turn_id="turn_1", decision=again),
+        decided(NOON, turn_id="turn_1"),
+        turn(turn_id="turn_1"),
+    )
+    found = queries.turn("turn_1")
+    assert found is not None
+    assert found.turn is not None
+    assert (found.decision, found.turn.slot) == (again, "rule")
+
+
+Ask = Callable[[SqliteLedgerQueries], Any]
+RAGGED = Window(NOON - 1800 * SECOND, NOON + 3 * HOUR + 1800 * SECOND)
+OF_SESSION = LedgerFilter(session_id="session-1", window=RAGGED)
+OF_KEY = LedgerFilter(key_id="key_aaaaaaaa")
+# Questions, and how SQLite must go about them; what is in every turn's answer stands apart.
+SUMMARY = ("calls_by_turn (turn_id=?)", "SEARCH d USING PRIMARY KEY (turn_id=?)")
+PLANS: dict[str, tuple[Ask, tuple[str, ...]]] = {
+    "spend in a window, by user": (
+        lambda queries: queries.spend(LedgerFilter(window=RAGGED), ("user",)),
+        (
+            *("rollups_hourly USING PRIMARY KEY (hour>? AND hour<?)", "INDEX calls_open"),
+            *("calls_by_time (started_ts>? AND started_ts<?)", "turns_by_time (ts>? AND ts<?)"),
+        ),
+    ),
+    "spend of a session": (
+        lambda queries: queries.spend(OF_SESSION),
+        (
+            *("owners_by_session (session_id=?)", "INDEX calls_open"),
+            *("calls_by_owner (owner=? AND started_ts>?", "turns_by_owner (owner=? AND ts>?"),
+        ),
+    ),
+    "spend of a key, by session": (
+        lambda queries: queries.spend(OF_KEY, ("session",)),
+        ("(key_id=?)", "calls_by_owner (owner=?", "turns_by_owner (owner=?", "INDEX calls_open"),
+    ),
+    "calls of a session": (
+        lambda queries: queries.calls(OF_SESSION),
+        ("owners_by_session (session_id=?)", "calls_by_owner (owner=? AND started_ts>?"),
+    ),
+    "calls of turns": (
+        lambda queries: queries.calls(LedgerFilter(turn_ids=("turn_1", "turn_2"))),
+        ("calls_by_turn (turn_id=?",),
+    ),
+    "a page of calls": (
+        lambda queries: queries.calls(LedgerFilter(), after_rowid=1),
+        ("SEARCH c USING INTEGER PRIMARY KEY (rowid>?)",),
+    ),
+    "the last turns of a key": (
+        lambda queries: queries.turns(OF_KEY, limit=5),
+        ("(key_id=?)", "turns_by_owner (owner=?)", *SUMMARY),
+    ),
+    "what came since": (
+        lambda queries: queries.tail(1, 5),
+        ("SEARCH t USING INTEGER PRIMARY KEY (rowid>?)", *SUMMARY),
+    ),
+    "a turn": (lambda queries: queries.turn("turn_1"), ("turn_rows_1 (turn_id=?)", *SUMMARY)),
+    "a response nobody gave": (
+        lambda queries: queries.turn("nowhere"),
+        (
+            *("turns_by_response (response_id=?)", "decision_rows USING PRIMARY KEY (turn_id=?)"),
+            "call_responses USING PRIMARY KEY (response_id=?)",
+        ),
+    ),
+    "the extent": (lambda queries: queries.extent(), ("INDEX calls_by_time",)),
+    "sessions": (lambda queries: queries.sessions(limit=5), ("INDEX sessions_by_time",)),
+}
+
+
+@pytest.mark.parametrize(("ask", "wanted"), PLANS.values(), ids=list(PLANS))
+def test_a_question_finds_its_rows_without_walking_a_table(
+    ledger: LedgerFile, queries: SqliteLedgerQueries, ask: Ask, wanted: tuple[str, ...]
+) -> None:
+    ledger.record(call(turn_id="turn_1"), turn(turn_id="turn_1"), decided(turn_id="turn_1"))
+    asked: list[str] = []
+    with queries._reading() as connection:  # pyright: ignore[reportPrivateUsage]
+        connection.set_trace_callback(asked.append)
+    ask(queries)
+    reader = sqlite3.connect(ledger.path)
+    steps = [
+        str(row[3])
+        for sql in asked
+        if sql.startswith("SELECT")
+        for row in reader.execute(f"EXPLAIN QUERY PLAN {sql}")
+    ]
+    reader.close()
+    assert [part for part in wanted if not any(part in step for step in steps)] == []
+    assert [step for step in steps if re.fullmatch(r"SCAN \w+", step)] == []
+
+
 def test_a_turns_sums_tell_payers_and_doubts_apart(
     ledger: LedgerFile, queries: SqliteLedgerQueries
 ) -> None:
@@ -415,7 +527,7 @@ def test_reading_never_writes(ledger: LedgerFile, queries: SqliteLedgerQueries) 
         pytest.raises(StorageError, match="readonly"),
         queries._reading() as connection,  # pyright: ignore[reportPrivateUsage]
     ):
-        connection.execute("DELETE FROM calls")
+        connection.execute("DELETE FROM call_rows")
 
 
 def test_a_damaged_row_is_a_storage_error_not_a_crash(
@@ -423,7 +535,7 @@ def test_a_damaged_row_is_a_storage_error_not_a_crash(
 ) -> None:
     ledger.record(decided(turn_id="turn_1"))
     connection = sqlite3.connect(ledger.path)
-    connection.execute("UPDATE decisions SET decision = '{}'")
+    connection.execute("UPDATE decision_texts SET decision = '{}'")
     connection.commit()
     connection.close()
     with pytest.raises(StorageError, match="cannot be read"):
