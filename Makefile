@@ -9,7 +9,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help run setup check format test test-slow bench bench-peers lock clean
+.PHONY: help run setup check format test test-slow bench bench-check bench-peers soak lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,14 @@ test-slow: setup  ## real clients, kills, browsers
 bench: setup  ## CPU and latency beside nginx's (ARGS="--quick --only 'sync 1 KB' --rounds 1"; PEERS=all adds other gateways)
 	@scripts/need nginx
 	@$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+bench-check: setup  ## fail when a request costs more than bench/expected.json says (ARGS=--update writes it)
+	@scripts/need nginx
+	@scripts/need valgrind || true
+	@$(BIN)/python -m bench.check $(ARGS)
+
+soak: setup  ## half an hour of everything at once, then compare the ledger with the upstream (SECONDS=120 for two minutes)
+	@$(BIN)/python -m bench.soak --seconds $(or $(SECONDS),1800) $(ARGS)
 
 bench-peers: setup  ## install other gateways to measure beside, each into an environment of its own ($$METIS_BENCH_CACHE)
 	@$(BIN)/python -m bench.peers $(ARGS)

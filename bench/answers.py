@@ -13,6 +13,12 @@ Shape = Literal["chat", "messages", "responses"]
 
 CHUNKS: Final = 200
 MARK: Final = b" tokenly"
+# Events that close an answer of the Responses API repeat its text: there only deltas count.
+MARKS: Final[dict[Shape, bytes]] = {
+    "chat": MARK,
+    "messages": MARK,
+    "responses": b'"delta":"' + MARK,
+}
 WORD: Final = "x"
 SHAPE_PATHS: Final[dict[Shape, str]] = {
     "chat": "/v1/chat/completions",

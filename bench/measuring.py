@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from bench.answers import CHUNKS, MARK
+from bench.answers import CHUNKS, MARKS
 from bench.load import Figures, Plan
 from bench.processes import LOAD_CORE, bounded, cpu_s, pinned, settle
 from bench.scenarios import Scenario
@@ -69,7 +69,7 @@ def plan_for(target: Target, scenario: Scenario, seconds: float) -> Plan | None:
         seconds=seconds,
         connections=scenario.connections,
         rate=scenario.rate,
-        mark=MARK.decode() if scenario.stream else "",
+        mark=MARKS[scenario.shape].decode() if scenario.stream else "",
         marks=CHUNKS if scenario.stream else 0,
         spread_s=_SPREAD_S if scenario.pace_us else 0.0,
     )
@@ -83,12 +83,14 @@ def measure(target: Target, scenario: Scenario, seconds: float, upstream: Upstre
     upstream.pace(scenario.pace_us)
     served = upstream.served()
     compared, others, loading = target.measured(), target.others(), upstream.own()
-    settle(others)
+    if others:
+        settle(others)
     before, before_all = cpu_s(compared), cpu_s(others)
     before_load = cpu_s(loading)
     figures = Running(plan).figures()
     used, used_load = cpu_s(compared) - before, cpu_s(loading) - before_load + figures.cpu_s
-    settle(others)
+    if others:
+        settle(others)
     used_all = used + cpu_s(others) - before_all
     count = figures.requests if scenario.per == "requests" else figures.chunks
     errors, why = figures.errors, figures.first_error

@@ -18,6 +18,7 @@ GATEWAY_CORE: Final = 0
 LOAD_CORE: Final = 1
 _CPU_CLOCK: Final = 2
 _QUIET_CPU: Final = 0.03
+_QUIET_S: Final = 0.15  # longer than the recorder sleeps between looks
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 
@@ -124,8 +125,8 @@ def settle(pids: list[int], most_s: float = 10) -> None:
     deadline = time.monotonic() + most_s
     while time.monotonic() < deadline:
         before = cpu_s(pids)
-        time.sleep(0.15)
-        if cpu_s(pids) - before < 0.15 * _QUIET_CPU:
+        time.sleep(_QUIET_S)
+        if cpu_s(pids) - before < _QUIET_S * _QUIET_CPU:
             return
 
 

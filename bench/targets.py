@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import trustme
 
@@ -159,6 +159,25 @@ def spoken(headers: dict[str, str] | None = None) -> dict[Shape, Speech]:
     }
 
 
+def certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """Write an authority, and a chain and key it signed for this machine."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    paths = folder / "authority.pem", folder / "chain.pem", folder / "key.pem"
+    authority.cert_pem.write_to_path(str(paths[0]))
+    certificate.cert_chain_pems[0].write_to_path(str(paths[1]))
+    certificate.private_key_pem.write_to_path(str(paths[2]))
+    return paths
+
+
+class Provider(Protocol):
+    """Where Metis finds its providers: a plain port, one behind TLS, and whose certificates to trust."""
+
+    port: int
+    secure_port: int
+    authority: Path
+
+
 class Upstream(Target):
     """The fake provider, plain and over TLS, on the load's core. Asked directly, it is the ceiling of a run."""
 
@@ -166,13 +185,8 @@ class Upstream(Target):
         super().__init__(name="direct", port=free_port(), speaks=spoken(), everything=True)
         folder.mkdir(parents=True, exist_ok=True)
         self.secure_port = free_port()
-        self.authority = folder / "authority.pem"
-        authority = trustme.CA()
-        certificate = authority.issue_cert("127.0.0.1", "localhost")
-        authority.cert_pem.write_to_path(str(self.authority))
-        chain, key, log = folder / "chain.pem", folder / "key.pem", folder / "upstream.log"
-        certificate.cert_chain_pems[0].write_to_path(str(chain))
-        certificate.private_key_pem.write_to_path(str(key))
+        self.authority, chain, key = certificates(folder)
+        log = folder / "upstream.log"
         ports = [str(self.port), str(self.secure_port)]
         command = [sys.executable, "-m", "bench.upstream", *ports, str(chain), str(key)]
         self.process = start(command, core=LOAD_CORE, log=log)
@@ -240,7 +254,7 @@ class Metis(Target):
     def __init__(
         self,
         folder: Path,
-        upstream: Upstream,
+        upstream: Provider,
         *,
         workers: int = 1,
         core: int | None = GATEWAY_CORE,
