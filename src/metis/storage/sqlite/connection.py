@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ _CACHE_KIB: Final = 16 * 1024
 # A page is written to the log by each commit that touches it and to the file once a checkpoint: with
 # fewer checkpoints (SQLite's own default is 1000 pages) the last pages of the indices go there less often.
 _CHECKPOINT_PAGES: Final = 4000
+_WAIT_S: Final = 0.005
 _JOURNAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -36,7 +38,7 @@ def connect(
     except (OSError, sqlite3.Error) as exc:
         raise StorageError(f"cannot open the database {path}: {exc}") from exc
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection, busy_timeout_ms)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -47,6 +49,23 @@ def connect(
         connection.close()
         raise StorageError(f"cannot open the database {path}: {exc}") from exc
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
+    """Set the journal mode, waiting for others that open the same new database.
+
+    SQLite does not wait there by itself: the first writer of the mode needs the file alone, and of two that
+    have begun to read it one must give way (https://www.sqlite.org/c3ref/busy_handler.html).
+    """
+    end = time.monotonic() + busy_timeout_ms / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(_WAIT_S)
 
 
 def _make_private(path: Path) -> None:
