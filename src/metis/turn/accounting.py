@@ -101,6 +101,7 @@ class TurnLedger:
 
     def decided(self, decision: RouteDecision, now_s: float) -> RouteDecided:
         who, session = self._inbound.principal, self.session
+        decision_id, told = self._engine.decisions.tell(decision)
         return RouteDecided(
             event_id=f"evt_{self._stem}_route",
             ts=int(now_s * 1_000_000),
@@ -115,7 +116,8 @@ class TurnLedger:
             parent_agent_id=session.parent_agent_id,
             turn_id=self._turn_id,
             previous_turn_id=self._previous,
-            decision=decision,
+            decision_id=decision_id,
+            decision=told,
             policy=self._engine.generation,
         )
 

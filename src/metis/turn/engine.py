@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metis.accounts.admission import Admission
 from metis.facts.ids import IdFactory
 from metis.providers.provider import Provider
 from metis.routing.chain import Router
+from metis.turn.decisions import DecisionBook
 from metis.turn.ports import Clock, Identify, Pricing
 from metis.turn.sessions import SessionBook
 from metis.turn.settings import TurnSettings
@@ -30,3 +31,4 @@ class Engine:
     settings: TurnSettings
     generation: int = 0
     embedded: bool = False
+    decisions: DecisionBook = field(default_factory=DecisionBook)

@@ -165,22 +165,24 @@ class GatewayMetrics:
 
     def observe(self, events: Iterable[Event]) -> None:
         """Count one recorded batch."""
+        batch = _Batch()
         for event in events:
             match event:
                 case LlmCallCompleted():
-                    self._observe_call(event)
+                    self._observe_call(event, batch)
                 case TurnCompleted():
-                    self._turns.labels(event.shape, event.operation, event.outcome).inc()
+                    batch.add(self._turns, (event.shape, event.operation, event.outcome))
                     if event.overhead_us:
-                        self._overhead.observe(event.overhead_us / 1e6)
+                        batch.see(self._overhead, (), event.overhead_us / 1e6)
                 case RouteDecided():
-                    self._decisions.labels(self._slot_of(event)).inc()
+                    batch.add(self._decisions, (self._slot_of(event),))
                 case AuthFailed():
-                    self._auth_failures.labels(self._words["reason"].of(event.reason)).inc()
+                    batch.add(self._auth_failures, (self._words["reason"].of(event.reason),))
                 case LimitExceeded():
-                    self._limits.labels(self._words["limit"].of(event.limit)).inc()
+                    batch.add(self._limits, (self._words["limit"].of(event.limit),))
                 case _:
                     pass
+        batch.flush()
 
     def attach_board(self, board: BoardStats, workers_alive: Callable[[], int]) -> None:
         """Read the workers' counters at each scrape."""
@@ -202,17 +204,17 @@ class GatewayMetrics:
             self._slots[event.decision_id] = event.decision.slot
         return event.decision.slot
 
-    def _observe_call(self, event: LlmCallCompleted) -> None:
+    def _observe_call(self, event: LlmCallCompleted, batch: _Batch) -> None:
         provider = self._providers.of(event.provider)
         model = self._models.of(event.model)
-        paid_by = event.paid_by.value
-        self._calls.labels(provider, model, event.role, event.outcome, paid_by).inc()
+        paid_by = str(event.paid_by)
+        batch.add(self._calls, (provider, model, event.role, event.outcome, paid_by))
         if event.failure:
-            self._failures.labels(provider, self._words["failure"].of(event.failure)).inc()
+            batch.add(self._failures, (provider, self._words["failure"].of(event.failure)))
         if event.outcome == "ok":
-            self._durations.labels(provider, model).observe(event.duration_ms / 1e3)
+            batch.see(self._durations, (provider, model), event.duration_ms / 1e3)
         if event.first_byte_ms >= 0:
-            self._first_bytes.labels(provider, model).observe(event.first_byte_ms / 1e3)
+            batch.see(self._first_bytes, (provider, model), event.first_byte_ms / 1e3)
         usage = event.usage
         for kind, tokens in (
             ("fresh", usage.input_tokens),
@@ -222,12 +224,35 @@ class GatewayMetrics:
             ("output", usage.output_tokens),
         ):
             if tokens > 0:
-                self._tokens.labels(provider, model, kind, paid_by).inc(tokens)
+                batch.add(self._tokens, (provider, model, kind, paid_by), tokens)
         if event.cost_nano_usd > 0:
-            source = event.usage_source.value
-            self._cost.labels(provider, model, paid_by, source).inc(event.cost_nano_usd / _NANO)
+            source = str(event.usage_source)
+            batch.add(self._cost, (provider, model, paid_by, source), event.cost_nano_usd / _NANO)
         if event.price_unknown:
-            self._price_unknown.labels(provider, model).inc()
+            batch.add(self._price_unknown, (provider, model))
+
+
+class _Batch:
+    """What a batch of events adds, summed first: finding a series costs more than everything else about it."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[Counter, tuple[str, ...]], float] = {}
+        self._seen: dict[tuple[Histogram, tuple[str, ...]], list[float]] = {}
+
+    def add(self, counter: Counter, labels: tuple[str, ...], amount: float = 1) -> None:
+        key = (counter, labels)
+        self._sums[key] = self._sums.get(key, 0) + amount
+
+    def see(self, histogram: Histogram, labels: tuple[str, ...], value: float) -> None:
+        self._seen.setdefault((histogram, labels), []).append(value)
+
+    def flush(self) -> None:
+        for (counter, labels), amount in self._sums.items():
+            counter.labels(*labels).inc(amount)
+        for (histogram, labels), values in self._seen.items():
+            series = histogram.labels(*labels) if labels else histogram
+            for value in values:
+                series.observe(value)
 
 
 class _BoardCollector(Collector):
