@@ -86,6 +86,11 @@ RESPONSE: Final = compact(_RESPONSE).encode()
 WHOLE: Final[dict[Shape, bytes]] = {"chat": CHAT, "messages": MESSAGES, "responses": RESPONSE}
 
 
+def _deltas(count: int) -> list[str]:
+    """The texts of a stream's deltas. They differ, since gateways look for models that repeat themselves."""
+    return [f"{MARK.decode()}{n % 10}" for n in range(count)]
+
+
 def _named(kind: str, **fields: object) -> bytes:
     return f"event: {kind}\ndata: {compact({'type': kind, **fields})}\n\n".encode()
 
@@ -105,7 +110,7 @@ def _chat_events(count: int) -> list[bytes]:
     usage = compact({**base, "choices": [], "usage": _CHAT_USAGE}).encode()
     return [
         chunk({"role": "assistant", "content": ""}),
-        *[chunk({"content": MARK.decode()})] * count,
+        *(chunk({"content": text}) for text in _deltas(count)),
         chunk({}, "stop") + b"data: " + usage + b"\n\ndata: [DONE]\n\n",
     ]
 
@@ -117,13 +122,13 @@ def _message_events(count: int) -> list[bytes]:
         "stop_reason": None,
         "usage": {"input_tokens": 100, "output_tokens": 1},
     }
-    delta = _named(
-        "content_block_delta", index=0, delta={"type": "text_delta", "text": MARK.decode()}
-    )
     return [
         _named("message_start", message=message)
         + _named("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-        *[delta] * count,
+        *(
+            _named("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+            for text in _deltas(count)
+        ),
         _named("content_block_stop", index=0)
         + _named(
             "message_delta",
@@ -135,9 +140,7 @@ def _message_events(count: int) -> list[bytes]:
 
 
 def _response_events(count: int) -> list[bytes]:
-    text = MARK.decode() * count
     part = {"type": "output_text", "text": "", "annotations": []}
-    item = {**_ITEM, "content": [{**part, "text": text}]}
     place = {"item_id": "msg_bench", "output_index": 0, "content_index": 0}
     begun = {**_RESPONSE, "status": "in_progress", "output": [], "usage": None}
     before = [
@@ -151,11 +154,11 @@ def _response_events(count: int) -> list[bytes]:
         _named("response.content_part.added", sequence_number=2, **place, part=part),
     ]
     deltas = [
-        _named("response.output_text.delta", sequence_number=3 + n, **place, delta=MARK.decode())
-        for n in range(count)
+        _named("response.output_text.delta", sequence_number=3 + n, **place, delta=text)
+        for n, text in enumerate(_deltas(count))
     ]
     # The closing events repeat the whole text; a word without the mark stands for it, so that marks count deltas.
-    said = {**item, "content": [{**part, "text": _TEXT}]}
+    said = {**_ITEM, "content": [{**part, "text": _TEXT}]}
     at = 3 + count
     after = [
         _named("response.output_text.done", sequence_number=at, **place, text=_TEXT),

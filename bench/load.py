@@ -131,6 +131,7 @@ class Load:
                 break
             moments = [due] if number < waiting and due < self._until else []
             moments += [self._slow[0][0]] if self._slow else []
+            moments += [self._until] if now < self._until else []
             self._alarm.set(min(moments, default=0))
             for fd, mask in self._poll.poll(0.2):
                 if fd == self._alarm.fd:
