@@ -60,7 +60,11 @@ def start_and_memory(stage: Stage) -> Figures:
     metis = Metis(stage.folder / "memory", stage.upstream)
     try:
         time.sleep(1)
+        worker, others = cpu_s(metis.measured()), cpu_s(metis.others())
+        time.sleep(3)
         found = {
+            "worker CPU idle, ms a second": (cpu_s(metis.measured()) - worker) / 3 * 1000,
+            "others CPU idle, ms a second": (cpu_s(metis.others()) - others) / 3 * 1000,
             "cold start ms, median of 3": statistics.median(fresh),
             "start on existing data ms, median of 3": statistics.median(again),
             "worker RSS idle MB": rss_mb(metis.measured()[0]),
