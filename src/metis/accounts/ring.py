@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 from hmac import compare_digest
+from itertools import count
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -33,12 +34,19 @@ _MISSING = AuthRefusal("missing")
 _UNKNOWN = AuthRefusal("unknown")
 
 
-class KeyRing:
-    """All keys as of one generation; make a new one when the generation moves."""
+_serials = count(1)
 
-    __slots__ = ("_entries",)
+
+class KeyRing:
+    """All keys as of one generation; make a new one when the generation moves.
+
+    `serial` tells rings of one process apart, so that an answer can be kept for as long as its ring is the one.
+    """
+
+    __slots__ = ("_entries", "serial")
 
     def __init__(self, records: Iterable[KeyRecord]) -> None:
+        self.serial = next(_serials)
         self._entries = {
             record.prefix.encode(): _Entry(
                 record.digest, record.revoked_ts, record.expires_ts, principal_of(record)
@@ -48,6 +56,11 @@ class KeyRing:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def expiry(self, presented: bytes) -> int | None:
+        """When a key that was let in ends, epoch microseconds; None for never."""
+        entry = self._entries.get(presented[:_PREFIX_LENGTH])
+        return None if entry is None else entry.expires_ts
 
     def authenticate(self, presented: bytes, now_ts: int) -> Principal | AuthRefusal:
         """Say whose key this is, or why not. `now_ts` is epoch microseconds.

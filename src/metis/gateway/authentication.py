@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from metis.accounts.ring import AuthRefusal, KeyRing
@@ -36,6 +35,14 @@ class AuthFailure(Unauthenticated):
         self.key_prefix = key_prefix
 
 
+class _Standing(NamedTuple):
+    """What a head was found to be under one ring: the same bytes under the same keys are the same client."""
+
+    who: Authenticated
+    ring: int
+    expires_ts: int | None
+
+
 class _Presented(NamedTuple):
     """The credential that counts, and whether one of another kind came beside it."""
 
@@ -49,11 +56,21 @@ def authenticate(head: RequestHead, ring: KeyRing, now_ts: int) -> Authenticated
     With `x-metis-key` the other credential headers are the client's own, for its provider.
     Raises AuthFailure: also when two differing Metis keys are there, since either could be meant.
     """
-    presented = _presented_again(head) if head.known else _presented(head)
+    standing = head.standing
+    if (
+        isinstance(standing, _Standing)
+        and standing.ring == ring.serial
+        and (standing.expires_ts is None or now_ts < standing.expires_ts)
+    ):
+        return standing.who
+    presented = _presented(head)
     answer = ring.authenticate(presented.key, now_ts)
     if isinstance(answer, AuthRefusal):
         raise AuthFailure(answer.reason, answer.key_prefix, _REMEDY[answer.reason])
-    return Authenticated(answer, presented.brings_own)
+    who = Authenticated(answer, presented.brings_own)
+    if head.known:
+        head.standing = _Standing(who, ring.serial, ring.expiry(presented.key))
+    return who
 
 
 def _presented(head: RequestHead) -> _Presented:
@@ -70,9 +87,6 @@ def _presented(head: RequestHead) -> _Presented:
     return _Presented(
         found.pop() if found else metis_key or api_key or bearer, bool(metis_key) and own
     )
-
-
-_presented_again: Final = lru_cache(maxsize=1024)(_presented)
 
 
 def _bearer(value: bytes) -> bytes:

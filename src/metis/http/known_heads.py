@@ -23,7 +23,7 @@ class RequestHead:
 
     `Content-Length` is in neither: it belongs to the body. Hashed by identity, and never changed after it was
     read: the same head may stand for many requests. `known` when it does: then what is worked out from it
-    alone is worth keeping.
+    alone is worth keeping, such as what the door keeps in `standing`.
     """
 
     __slots__ = (
@@ -35,6 +35,7 @@ class RequestHead:
         "named",
         "path",
         "query",
+        "standing",
         "upgrade",
         "version_11",
     )
@@ -50,6 +51,7 @@ class RequestHead:
         self.expect_continue = False
         self.upgrade = False
         self.known = False
+        self.standing: object = None
 
 
 class Found(NamedTuple):

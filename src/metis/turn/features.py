@@ -73,7 +73,7 @@ def read_features(
         _count(entry, counts)
     return TurnFeatures(
         messages=len(messages),
-        tools=_tools(fields),
+        tools=_tools(fields["tools"]) if "tools" in fields else 0,
         tool_results=counts.results,
         tool_errors=counts.errors,
         images=counts.images,
@@ -84,21 +84,19 @@ def read_features(
         structured_output="response_format" in fields
         or "text" in fields
         or ("output_config" in fields and b'"format"' in bytes(fields["output_config"])),
-        cache_marks=counts.marks + _marks(fields, "tools") + _marks(fields, "system"),
+        cache_marks=counts.marks
+        + (_marks(fields["tools"]) if "tools" in fields else 0)
+        + (_marks(fields["system"]) if "system" in fields else 0),
         retry=retry,
     )
 
 
-def _marks(fields: Fields, name: str) -> int:
+def _marks(raw: msgspec.Raw) -> int:
     """Cache marks outside the conversation; those inside are counted where they are new."""
-    raw = fields.get(name)
-    return 0 if raw is None else bytes(raw).count(b'"cache_control"')
+    return bytes(raw).count(b'"cache_control"')
 
 
-def _tools(fields: Fields) -> int:
-    raw = fields.get("tools")
-    if raw is None:
-        return 0
+def _tools(raw: msgspec.Raw) -> int:
     try:
         return len(_decode_tools(raw))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

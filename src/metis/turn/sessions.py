@@ -78,11 +78,14 @@ class SessionBook:
             if name in fields:
                 digest = hash((digest, _sample(fields[name])))
         first = len(messages) - _LOOK_BACK
+        if first > 0:
+            for message in messages[:first]:
+                digest = hash((digest, _sample(message)))
+            messages = messages[first:]
         digests: list[int] = []
-        for position, message in enumerate(messages):
+        for message in messages:
             digest = hash((digest, _sample(message)))
-            if position >= first:
-                digests.append(digest)
+            digests.append(digest)
         digests.reverse()
         return digests
 

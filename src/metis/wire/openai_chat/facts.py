@@ -28,7 +28,7 @@ class Said(msgspec.Struct):
     tool_calls: Any = None
     function_call: Any = None
 
-    def characters(self) -> int:
+    def characters(self, calls: list[Any]) -> int:
         """Of what the model said: text, refusal, reasoning (once, where two fields repeat it) and arguments."""
         content = self.content
         said = len(content) if isinstance(content, str) else _length(content)
@@ -36,7 +36,7 @@ class Said(msgspec.Struct):
             said += _length(self.refusal)
         if self.reasoning_content is not None or self.reasoning is not None:
             said += _length(self.reasoning_content) or _length(self.reasoning)
-        for call in self.calls():
+        for call in calls:
             said += _arguments_length(call)
         return said
 
@@ -47,6 +47,9 @@ class Said(msgspec.Struct):
         if isinstance(self.function_call, dict) and cast(Object, self.function_call).get("name"):
             return [*calls, {"function": self.function_call}]
         return calls
+
+
+_SAID_NOTHING: Final = Said()
 
 
 class ChoiceFacts(msgspec.Struct):
@@ -80,33 +83,34 @@ def read_answer(body: bytes | memoryview) -> AnswerFacts | None:
 
 def facts_of(body: bytes) -> ResponseFacts:
     """Never raises: of a body that is no chat answer the facts stay empty, and `complete` False."""
-    facts = ResponseFacts()
     answer = read_answer(body)
     if answer is None:
-        return facts
+        return ResponseFacts()
+    choices = answer.choices
+    facts = ResponseFacts(complete=choices is not None)
     note_answer(facts, answer)
-    facts.complete = answer.choices is not None
-    for choice in reversed(answer.choices or []):  # the first choice's reason is the one that stays
-        message = choice.message or Said()
+    for choice in reversed(choices or ()):  # the first choice's reason is the one that stays
+        message, reason = choice.message or _SAID_NOTHING, choice.finish_reason
         calls = message.calls()
         facts.tool_calls += len(calls)
-        facts.output_characters += message.characters()
-        reason = choice.finish_reason if isinstance(choice.finish_reason, str) else ""
-        facts.stop_raw = reason
-        facts.stop = stop_of(reason, called_tools=bool(calls), refused=bool(message.refusal))
+        facts.output_characters += message.characters(calls)
+        facts.stop_raw = reason if isinstance(reason, str) else ""
+        facts.stop = stop_of(
+            facts.stop_raw, called_tools=bool(calls), refused=bool(message.refusal)
+        )
     return facts
 
 
 def note_answer(facts: ResponseFacts, answer: AnswerFacts) -> None:
     """Put down id, model, usage and error, where the answer or chunk tells them."""
-    if isinstance(answer.id, str) and answer.id and not facts.response_id:
+    if not facts.response_id and isinstance(answer.id, str):
         facts.response_id = answer.id
-    if isinstance(answer.model, str) and answer.model and not facts.model:
+    if not facts.model and isinstance(answer.model, str):
         facts.model = answer.model
     usage = answer.usage
     if not usage and isinstance(answer.x_groq, dict):
         usage = cast(Object, answer.x_groq).get("usage")
-    if isinstance(usage, dict) and usage:
+    if usage and isinstance(usage, dict):
         facts.usage = usage_of(cast(Object, usage))
     if answer.error:
         facts.error = error_of(0, {"error": answer.error})

@@ -225,7 +225,7 @@ class ChatTap:
         for choice in answer.choices or ():
             place = choice.index if isinstance(choice.index, int) else 0
             said = choice.delta or choice.message or Said()
-            facts.output_characters += said.characters()
+            facts.output_characters += said.characters(said.calls())
             self._refused = self._refused or bool(said.refusal)
             if said.tool_calls or said.function_call:
                 self._count_calls(place, said)

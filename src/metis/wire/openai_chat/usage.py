@@ -65,11 +65,12 @@ def _plain(raw: Object) -> Usage | None:
     prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int or prompt < 0 or completion < 0:
         return None
-    if raw.get("total_tokens") != prompt + completion or raw.keys() - _PLAIN:
+    if raw.get("total_tokens") != prompt + completion or not _PLAIN.issuperset(raw):
         return None
-    details = _object(raw.get("prompt_tokens_details"))
-    if not details:
+    details = raw.get("prompt_tokens_details")
+    if not details or not isinstance(details, dict):
         return Usage(input_tokens=prompt, output_tokens=completion)
+    details = cast(Object, details)
     cached = details.get("cached_tokens") if len(details) == 1 else None
     if type(cached) is not int or not 0 <= cached <= prompt:
         return None
