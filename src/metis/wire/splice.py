@@ -7,6 +7,7 @@ at; what the values mean is the shapes' business.
 from __future__ import annotations
 
 import re
+from codecs import utf_8_decode
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -16,6 +17,8 @@ from metis.errors import CodecError
 
 Fields = dict[str, msgspec.Raw]
 Spans = dict[str, tuple[int, int]]
+
+_TEXT_PIECE: Final = 16 * 1024
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -74,10 +77,15 @@ def _check_text(body: bytes) -> None:
     """
     if body.isascii():
         return
+    # In pieces: a text as long as the body would be made of memory that nobody has touched yet.
+    view, size, start = memoryview(body), len(body), 0
     try:
-        body.decode()
+        while start < size:
+            stop = start + _TEXT_PIECE
+            start += utf_8_decode(view[start:stop], "strict", stop >= size)[1]
     except UnicodeDecodeError as exc:
-        raise CodecError(f"the body is not valid JSON: {exc.reason} (byte {exc.start})") from exc
+        at = start + exc.start
+        raise CodecError(f"the body is not valid JSON: {exc.reason} (byte {at})") from exc
 
 
 def text_field(fields: Fields, name: str) -> str | None:

@@ -144,3 +144,20 @@ def test_doubled_decisive_field_is_found_however_it_is_written(
             read_body(text.encode(), ("model",))
     else:
         assert set(read_body(text.encode(), ("model",)).fields) == set(names)
+
+
+@given(st.binary(max_size=12), st.integers(0, 40_000))
+def test_bytes_are_utf_8_wherever_the_pieces_are_cut(middle: bytes, before: int) -> None:
+    text = b'{"a":["' + b"\xc3\xa9" * 9_000 + b"x" * before + middle.replace(b'"', b"") + b'"]}'
+    try:
+        text.decode()
+    except UnicodeDecodeError as exc:
+        with pytest.raises(CodecError, match="not valid JSON"):
+            read_body(text)
+        assert exc.start > 0
+    else:
+        try:
+            json.loads(text)
+        except ValueError:
+            return
+        assert read_body(text).text == text
