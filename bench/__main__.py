@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import history
 from bench.measuring import Row, measure
 from bench.peers import PEERS, chosen, install, installed, launch
-from bench.processes import rss_mb
+from bench.processes import end_on_sigterm, rss_mb
 from bench.report import Summary, summaries, table
 from bench.scenarios import SCENARIOS, Scenario
 from bench.specials import LIMITS, SPECIALS, Figures, Stage
@@ -111,6 +111,7 @@ def _specials(names: Sequence[str], stage: Stage) -> dict[str, Figures]:
 
 
 def main() -> int:
+    end_on_sigterm()
     options = _options()
     scenarios = [
         one
@@ -175,9 +176,7 @@ def main() -> int:
         )
         figures = _specials(specials, stage)
     if not peers and not options.only:
-        print(
-            "\nOther gateways beside it: make bench-peers once, then make bench ARGS='--peers installed'"
-        )
+        print("\nother gateways beside it: make bench PEERS=all")
     run = history.Run(
         **history.circumstances(),
         rounds=options.rounds,

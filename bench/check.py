@@ -24,6 +24,7 @@ import msgspec
 from bench.history import circumstances
 from bench.hotpath import instructions
 from bench.measuring import measure
+from bench.processes import end_on_sigterm
 from bench.report import Summary, summarise
 from bench.scenarios import SCENARIOS, Scenario
 from bench.targets import Metis, Nginx, Upstream
@@ -170,6 +171,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-check", description=__doc__)
     parser.add_argument("--update", action="store_true", help="write bench/expected.json")
     options = parser.parse_args()
+    end_on_sigterm()
     began = time.monotonic()
     if options.update:
         expected = Expected(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,11 @@ _CPU_CLOCK: Final = 2
 _QUIET_CPU: Final = 0.03
 _QUIET_S: Final = 0.15  # longer than the recorder sleeps between looks
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this program as an exception does, so that what it started and wrote is taken away."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def free_port() -> int:

@@ -27,6 +27,7 @@ import uvloop
 
 from bench.faults import Served
 from bench.processes import (
+    end_on_sigterm,
     family,
     free_port,
     open_descriptors,
@@ -242,6 +243,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--keep", action="store_true", help="keep data and logs, and say where")
     options = parser.parse_args()
+    end_on_sigterm()
     with ExitStack() as running:
         name = (
             tempfile.mkdtemp(prefix="metis-soak-")
