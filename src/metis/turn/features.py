@@ -35,11 +35,16 @@ class _Part(msgspec.Struct, gc=False):
     cache_control: msgspec.Raw = _ABSENT
 
 
-class _Entry(msgspec.Struct, gc=False):
-    """An entry of a conversation, as far as it counts."""
+class _Speaker(msgspec.Struct, gc=False):
+    """Whose entry of a conversation it is."""
 
     role: str | None = None
     type: str | None = None
+
+
+class _Entry(_Speaker, gc=False):
+    """An entry of a conversation, as far as it counts."""
+
     content: str | list[_Part] | None = None
 
 
@@ -55,6 +60,7 @@ class _Counts(msgspec.Struct, gc=False):
 
 
 _decode_entry: Final = msgspec.json.Decoder(_Entry).decode
+_decode_speaker: Final = msgspec.json.Decoder(_Speaker).decode
 _decode_tools: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -64,13 +70,13 @@ def read_features(
     """Features of a request; nonsense in it counts as nothing. `messages`: its entries, undecoded."""
     counts = _Counts()
     for raw in reversed(messages[-_TAIL:]):
-        try:
-            entry = _decode_entry(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        entry = _entry(raw)
+        if entry is None:
             break
         if entry.role == "assistant" or entry.type in _OWN_TYPES:
             break  # the model's: what stands after its last word is new
-        _count(entry, counts)
+        if isinstance(entry, _Entry):
+            _count(entry, counts)
     return TurnFeatures(
         messages=len(messages),
         tools=_tools(fields["tools"]) if "tools" in fields else 0,
@@ -89,6 +95,16 @@ def read_features(
         + (_marks(fields["system"]) if "system" in fields else 0),
         retry=retry,
     )
+
+
+def _entry(raw: msgspec.Raw) -> _Speaker | None:
+    """An entry; one with odd content counts as one without any, and what is no object is None."""
+    for decode in (_decode_entry, _decode_speaker):
+        try:
+            return decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+    return None
 
 
 def _marks(raw: msgspec.Raw) -> int:

@@ -184,6 +184,8 @@ class PendingCall:
             connection = await asyncio.wait_for(
                 self._pool.dial(call.origin), call.connect_timeout_s
             )
+            if not connection.usable:  # it went as it came, when there was nobody to be told
+                raise ConnectionResetError("closed as it was made")
         except (OSError, TimeoutError, ValueError) as exc:
             self._listener.call_failed(call.call_id, why_failed(exc))
             return
@@ -228,17 +230,21 @@ class UpstreamPool:
 
     def start(self, call: Call, listener: CallListener) -> PendingCall:
         """Make the call on an idle connection, or on a new one."""
-        pending = PendingCall(self, call, listener, self._take_idle(call.origin))
-        if self._ticker is None:
-            self.now = monotonic()
-            self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
-        return pending
+        self._keep_ticking()
+        return PendingCall(self, call, listener, self._take_idle(call.origin))
 
     async def dial(self, origin: Origin) -> Connection:
         """A new connection. Raises OSError and its kin."""
         connection = await self._dialer.dial(origin, lambda: Connection(self, origin))
-        self._open.add(connection)
+        if connection.usable:
+            self._open.add(connection)
+        self._keep_ticking()  # a long dial may have been all there was
         return connection
+
+    def _keep_ticking(self) -> None:
+        if self._ticker is None:
+            self.now = monotonic()
+            self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
     def release(self, connection: Connection) -> None:
         """Back among the idle ones, the newest last: it is the first to be used again."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from codecs import utf_8_decode
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -35,11 +34,18 @@ def read_body(text: bytes, once: tuple[str, ...] = ()) -> Body:
     """Raises CodecError on what is no JSON object, and when one of `once` stands twice."""
     fields = top_level(text)
     _check_text(text)
-    # Braces, quotes, colons and commas: a longer text has white space or doubled keys, to be looked at.
-    shortest = 1 + 4 * len(fields) + sum(map(len, fields)) + sum(map(len, fields.values()))
-    if len(text) != shortest:
+    if not _is_shortest(text, fields):
         member_spans(text, fields, once)
     return Body(text, fields)
+
+
+def _is_shortest(body: bytes, fields: Fields) -> bool:
+    """Whether the body could not be shorter and hold these fields: nothing doubled, no white space, no escaped key.
+
+    Each field takes its key and value, two quotes, a colon, and a comma or the opening brace.
+    """
+    held = sum(map(len, fields)) + sum(map(len, fields.values()))
+    return len(body) == 1 + 4 * len(fields) + held
 
 
 def edit_body(body: Body, edits: dict[str, bytes]) -> bytes:
@@ -117,36 +123,28 @@ def member_spans(body: bytes, fields: Fields, once: tuple[str, ...] = ()) -> Spa
     one and the upstream might run the other.
     """
     spans: Spans = {}
-    position = 0 if body.startswith(b'{"') else _opening_end(body)
-    for name, value in fields.items():
-        # As most clients write it, without white space: `,"name":`, where the first has a brace.
-        written = _as_written(name)
-        if body.startswith(written if position else b"{" + written[1:], position):
-            start = position + len(written)
-        else:
-            key = _KEY.match(body, position or 1)
-            if key is None:
-                break
-            start = key.end()
-        position = start + len(value)
-        spans[name] = (start, position)
-    # The decoder keeps the last of doubled keys: then lengths and places do not add up.
-    whole = position + 1 == len(body) or _CLOSE.match(body, position) is not None
-    if not whole or len(spans) != len(fields):
-        return _spans_with_doubles(body, fields, once)
-    return spans
-
-
-def _opening_end(body: bytes) -> int:
+    position = 0
+    if _is_shortest(body, fields):
+        for name, value in fields.items():
+            start = position + len(name) + 4
+            position = start + len(value)
+            spans[name] = (start, position)
+        return spans
     opened = _OPEN.match(body)
     if opened is None:
         raise CodecError("the body must be a JSON object")
-    return opened.end()
-
-
-@lru_cache(maxsize=256)
-def _as_written(name: str) -> bytes:
-    return b",%b:" % msgspec.json.encode(name)
+    position = opened.end()
+    for name, value in fields.items():
+        key = _KEY.match(body, position)
+        if key is None or _decode_text(key.group(1)) != name:
+            break
+        start, position = key.end(), key.end() + len(value)
+        if body[start:position] != bytes(value):
+            break  # the decoder keeps the last of doubled keys: this is the first one's place
+        spans[name] = (start, position)
+    if len(spans) != len(fields) or _CLOSE.match(body, position) is None:
+        return _spans_with_doubles(body, fields, once)
+    return spans
 
 
 def replace_fields(body: bytes, spans: Spans, edits: dict[str, bytes]) -> bytes:
@@ -181,9 +179,9 @@ def _spans_with_doubles(body: bytes, fields: Fields, once: tuple[str, ...]) -> S
         name = _decode_text(key.group(1))
         if name in spans and name in once:
             raise CodecError("is there twice", where=name)
-        value = memoryview(fields[name])
-        end = key.end() + value.nbytes
-        if memoryview(body)[key.end() : end] != value or not _ENDS.match(body, end):
+        value = fields[name]
+        end = key.end() + len(value)
+        if body[key.end() : end] != bytes(value) or not _ENDS.match(body, end):
             end = key.end() + _value_length(body, key.end())
         spans[name] = (key.end(), end)
         position = end

@@ -161,3 +161,14 @@ def test_bytes_are_utf_8_wherever_the_pieces_are_cut(middle: bytes, before: int)
         except ValueError:
             return
         assert read_body(text).text == text
+
+
+def test_a_crafted_double_is_not_hidden_by_lengths_that_add_up() -> None:
+    text = (
+        b'{"model":"gpt-5-pro","b":1,"c":22,"model":"gpt-5-nan",'
+        b'"b":{"\\"yyyyyyyyyyyyyyyyyyyyyyyyyyyy":0}}'
+    )
+    with pytest.raises(CodecError, match="model: is there twice"):
+        read_body(text, ("model",))
+    edited = replace_fields(text, member_spans(text, top_level(text)), {"model": b'"m"'})
+    assert json.loads(edited)["model"] == "m"
