@@ -18,6 +18,8 @@ from metis.wire.openai_chat.parts import SHAPE, put_cache, take_cache
 
 LEGACY_CALL: Final = "call_legacy_function_"
 NO_PARAMETERS: Final[Object] = {"type": "object", "properties": {}}
+# In extras, None stands for the `type` that an object did not have, and this for one that was null.
+_NULL: Final = False
 # The arguments a free-text tool's one text travels in, the same in all shapes without such tools.
 TEXT_SCHEMA: Final[Object] = {
     "type": "object",
@@ -44,7 +46,7 @@ def decode_tool(value: object, where: str) -> Tool:
         strict = inner.flag("strict")
         extras = fields.rest
         if kind is None:
-            extras.setdefault("type", None)  # Mistral's clients leave it out
+            extras["type"] = _NULL if "type" in extras else None  # Mistral's clients leave it out
         if inner.rest:
             extras["function"] = inner.rest
         return Tool(
@@ -190,6 +192,8 @@ def _merge(out: Object, extras: Object) -> None:
             out[key] = {**value, **held}
         elif key == "type" and value is None:
             out.pop("type", None)
+        elif key == "type" and value is _NULL:
+            out["type"] = None
         elif key not in out:
             out[key] = value
 
@@ -263,7 +267,7 @@ def decode_call(value: object, where: str, *, strict: bool = True) -> ToolCall:
     arguments = _arguments(inner, text_key)
     extras = fields.rest
     if kind is None:
-        extras.setdefault("type", None)
+        extras["type"] = _NULL if "type" in extras else None
     elif kind not in ("function", "custom"):
         extras["type"] = kind
     if inner.rest:
@@ -300,7 +304,7 @@ def own_call(call: ToolCall) -> Object:
         if name not in (key, "type"):
             out[name] = value
     if "type" in call.extras:
-        out["type"] = kind
+        out["type"] = None if kind is _NULL else kind
         if kind is None:
             del out["type"]
     put_cache(out, call.cache)

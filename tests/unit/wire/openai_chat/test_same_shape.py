@@ -233,6 +233,8 @@ def test_message_forms_stay_apart(message: dict[str, Any]) -> None:
         {"response_format": {"type": "text"}},
         {"response_format": {"type": "json_object", "schema": {}}},
         {"response_format": {"type": "json_schema", "json_schema": {"schema": {}, "strict": None}}},
+        {"tools": [{"function": {"name": "f"}}]},
+        {"tools": [{"type": None, "function": {"name": "f"}}]},
         {"response_format": {"type": "grammar", "grammar": "x"}},
         {"response_format": None},
         {"reasoning_effort": "low"},
