@@ -59,7 +59,7 @@ class Ledger:
         with closing(sqlite3.connect(self.database)) as connection:
             return dict(connection.execute("SELECT call_id, outcome FROM calls"))
 
-    def check(self, said: str) -> None:
+    def assert_holds(self, said: str) -> None:
         """What the writers were told is kept is there, each call once, in rows and in rollups alike."""
         started = [line[2:] for line in said.splitlines() if line.startswith("s ")]
         ended = [line[2:] for line in said.splitlines() if line.startswith("c ")]
@@ -88,7 +88,8 @@ class Ledger:
         assert [path for path in self.spools.rglob("*") if path.is_file()] == []
 
 
-def writers_are_killed(ledger: Ledger, rounds: int, seed: int) -> None:
+def writers_are_killed(ledger: Ledger, rounds: int, seed: int) -> str:
+    """Kill one writer after the other while a recorder runs; gives what they said they had appended."""
     chance = random.Random(seed)
     recorder = ledger.recorder()
     stop = threading.Event()
@@ -106,10 +107,11 @@ def writers_are_killed(ledger: Ledger, rounds: int, seed: int) -> None:
         thread.join()
     recorder.drain()
     recorder.close()
-    ledger.check(said)
+    return said
 
 
-def recorders_are_killed(ledger: Ledger, rounds: int, seed: int) -> None:
+def recorders_are_killed(ledger: Ledger, rounds: int, seed: int) -> str:
+    """Kill one recorder after the other while a writer runs; gives what it said it had appended."""
     chance = random.Random(seed)
     writer = start("writer", ledger.spools / "r1" / "w0", 0.0005)
     said = await_line(writer)
@@ -133,24 +135,28 @@ def recorders_are_killed(ledger: Ledger, rounds: int, seed: int) -> None:
     while last.drain(deadline_s=20) is False:
         pass
     last.close()
-    ledger.check(said + "".join(lines))
+    return said + "".join(lines)
 
 
 def test_killing_writers_loses_no_appended_event_and_doubles_none(tmp_path: Path) -> None:
-    writers_are_killed(Ledger(tmp_path), rounds=4, seed=1)
+    ledger = Ledger(tmp_path)
+    ledger.assert_holds(writers_are_killed(ledger, rounds=4, seed=1))
 
 
 def test_killing_the_recorder_loses_no_event_and_doubles_none(tmp_path: Path) -> None:
-    recorders_are_killed(Ledger(tmp_path), rounds=3, seed=2)
+    ledger = Ledger(tmp_path)
+    ledger.assert_holds(recorders_are_killed(ledger, rounds=3, seed=2))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_killing_writers_many_times_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    writers_are_killed(Ledger(tmp_path), rounds=25, seed=int.from_bytes(os.urandom(4)))
+    ledger = Ledger(tmp_path)
+    ledger.assert_holds(writers_are_killed(ledger, rounds=25, seed=int.from_bytes(os.urandom(4))))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_killing_the_recorder_many_times_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    recorders_are_killed(Ledger(tmp_path), rounds=20, seed=int.from_bytes(os.urandom(4)))
+    ledger = Ledger(tmp_path)
+    ledger.assert_holds(recorders_are_killed(ledger, rounds=20, seed=int.from_bytes(os.urandom(4))))

@@ -79,7 +79,9 @@ class RequestReader:
         self._length = b""
         self._body: list[bytes] = []
         self._body_size = 0
-        self._headers_size = 0
+        self._headers_size = (
+            0  # of names and values; `head_size` is of the bytes that came of an unfinished head
+        )
         self._in_head = False
         self._closed = False  # a request said that it is the connection's last
         self.head_size = 0

@@ -61,9 +61,7 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     provider = engine.providers[decision.provider]
     if inbound.operation == "generate" and shape is not None:
         outbound = _generation(engine, inbound, intake, shape, (provider, decision.model, turn_id))
-        if provider.kind.edits is not None:
-            outbound = with_edits(outbound, provider, inbound.operation)
-        return Plan(decision, provider, outbound)
+        return Plan(decision, provider, with_edits(outbound, provider, inbound.operation))
     if provider.path_for(inbound.operation) is None:
         if inbound.operation == "count_tokens" and shape is not None:
             way = (provider, decision.model, turn_id)

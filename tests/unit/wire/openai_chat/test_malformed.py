@@ -297,35 +297,51 @@ def test_any_request_is_refused_with_a_sentence_or_comes_out_equal(body: Any) ->
 @given(answers_like())
 def test_any_answer_is_refused_with_a_sentence_or_read(body: Any) -> None:
     data = json.dumps(body).encode()
-    OPENAI_CHAT.facts_of(data)
-    OPENAI_CHAT.decode_error(400, data)
-    with contextlib.suppress(CodecError):
-        OPENAI_CHAT.encode_response(OPENAI_CHAT.decode_response(data), CONTEXT)
+    facts = OPENAI_CHAT.facts_of(data)
+    assert facts.output_characters >= 0 and facts.tool_calls >= 0
+    assert OPENAI_CHAT.decode_error(400, data).status == 400
+    try:
+        response = OPENAI_CHAT.decode_response(data)
+    except CodecError as refusal:
+        assert str(refusal)
+    else:
+        assert "choices" in json.loads(OPENAI_CHAT.encode_response(response, CONTEXT).body)
 
 
 @FUZZ
 @given(chunks_like())
 def test_any_stream_is_refused_with_a_sentence_or_read(chunks: list[Any]) -> None:
     stream = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
-    tap = OPENAI_CHAT.tap(True)
-    for piece in (stream[:50], stream[50:]):
-        tap.feed(piece)
+    for strips in (False, True):
+        tap = OPENAI_CHAT.tap(strips)
+        relayed = tap.feed(stream[:50]) + tap.feed(stream[50:])
+        assert relayed == stream or (
+            strips and set(relayed.split(b"\n\n")) <= set(stream.split(b"\n\n"))
+        )
     decoder, encoder = OPENAI_CHAT.stream_decoder(), OPENAI_CHAT.stream_encoder(CONTEXT)
-    with contextlib.suppress(CodecError):
+    written = b""
+    try:
         for event in decoder.feed(stream) + decoder.finish():
-            encoder.feed(event)
+            written += encoder.feed(event)
+    except CodecError as refusal:
+        assert str(refusal)
+    for line in written.split(b"\n\n")[:-1]:
+        payload = line.removeprefix(b"data: ")
+        assert payload == b"[DONE]" or isinstance(json.loads(payload), dict)
 
 
 @FUZZ
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(data: bytes) -> None:
     OPENAI_CHAT.tap(True).feed(data)
-    OPENAI_CHAT.facts_of(data)
-    OPENAI_CHAT.decode_error(500, data)
+    assert OPENAI_CHAT.tap(False).feed(data) == data
+    assert OPENAI_CHAT.facts_of(data).usage is None
+    assert OPENAI_CHAT.decode_error(500, data).status == 500
     decoder = OPENAI_CHAT.stream_decoder()
     with contextlib.suppress(CodecError):
         decoder.feed(b"data: " + data + b"\n\n")
         decoder.finish()
     for decode in (OPENAI_CHAT.decode_request, OPENAI_CHAT.decode_response):
-        with contextlib.suppress(CodecError):
+        with pytest.raises(CodecError) as refused:
             decode(data)
+        assert str(refused.value)

@@ -17,6 +17,7 @@ from tests.unit.wire.openai_responses.reading import (
 
 from metis.errors import CodecError
 from metis.facts.usage import Usage
+from metis.ir.stream import End, Heartbeat, Start, StreamEvent, StreamFailure
 from metis.wire.openai_responses import OPENAI_RESPONSES
 
 Json = dict[str, Any]
@@ -220,7 +221,8 @@ SCRAPS = [EVENT, b"\n\n", b"data: {", b'"error"', b"data: response.completed\n\n
 @settings(max_examples=200, deadline=None)
 @given(chunks=st.lists(st.binary(max_size=30) | st.sampled_from(SCRAPS)))
 def test_nonsense_passes_the_tap_untouched(chunks: list[bytes]) -> None:
-    watched(chunks)
+    facts = watched(chunks)  # and every chunk went on as it came
+    assert facts.usage is None and facts.response_id == ""
 
 
 json_scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
@@ -292,14 +294,18 @@ def odd_events(draw: st.DrawFn) -> bytes:
 @settings(max_examples=400, deadline=None)
 @given(events=st.lists(odd_events(), max_size=6))
 def test_an_odd_stream_is_decoded_or_refused_in_words(events: list[bytes]) -> None:
-    decoder = SHAPE.stream_decoder()
+    decoder, decoded = SHAPE.stream_decoder(), list[StreamEvent]()
     try:
         for event in events:
-            decoder.feed(event)
-        decoder.finish()
-    except CodecError:
-        pass
-    watched(events)
+            decoded += decoder.feed(event)
+        decoded += decoder.finish()
+    except CodecError as refusal:
+        assert str(refusal)
+    spoken = [event for event in decoded if not isinstance(event, Heartbeat)]
+    assert not any(isinstance(event, Start) for event in spoken[1:])
+    assert not any(isinstance(event, End | StreamFailure) for event in decoded[:-1])
+    facts = watched(events)
+    assert facts.output_characters >= 0 and facts.tool_calls >= 0
 
 
 def test_odd_item_does_not_cost_an_answer_its_usage() -> None:
