@@ -24,11 +24,13 @@ import msgspec
 
 from metis.facts.decision import Candidate, RouteDecision, SlotName, Verdict
 from metis.facts.ids import IdFactory
-from metis.facts.usage import Usage, UsageSource
+from metis.facts.usage import UsageSource
 from metis.storage.sqlite.connection import connect, transaction
 from metis.storage.sqlite.ledger import SqliteLedgerStore
 from metis.storage.sqlite.migrations import migrate
-from metis.trace.events import Event, LlmCallCompleted, LlmCallStarted, TurnCompleted
+from metis.trace.events import AnyEvent, LlmCallCompleted, LlmCallStarted, TurnCompleted
+from metis.trace.events.event import TURN_PREFIX
+from metis.trace.events.groups import CALL_END, CALL_KIND, TURN_KIND, WHOSE, Packed
 from metis.trace.events.route import RouteDecided, decision_id_of
 from metis.trace.events.turn import TurnFeatures
 from metis.trace.recorder import Recorder
@@ -78,7 +80,7 @@ def decision_of(provider: str, model: str) -> RouteDecision:
 
 
 class Session:
-    """One conversation: its ids, its model, and the turn before."""
+    """One conversation: its ids, its model, what its events have alike, and the turn before."""
 
     def __init__(self, number: int, ids: IdFactory) -> None:
         self.provider, self.model, self.shape = (
@@ -87,90 +89,86 @@ class Session:
         )[number % 2]
         self.decision = decision_of(self.provider, self.model)
         self.decision_id = decision_id_of(msgspec.json.encode(self.decision))
-        self.owner = {
-            "org_id": "default",
-            "team_id": f"team-{number % 3}",
-            "user_id": f"user-{number % 5}",
-            "project_id": f"project-{number % 4}",
-            "key_id": f"key_{number % 5:08d}",
-            "client": "claude-code" if self.provider == "anthropic" else "unknown",
-            "session_id": ids.new("ses"),
-        }
+        self.whose = WHOSE.pack(
+            org_id="default",
+            team_id=f"team-{number % 3}",
+            user_id=f"user-{number % 5}",
+            project_id=f"project-{number % 4}",
+            key_id=f"key_{number % 5:08d}",
+            client="claude-code" if self.provider == "anthropic" else "unknown",
+            session_id=ids.new("ses"),
+        )
+        self.call_kind = CALL_KIND.pack(
+            role="main",
+            provider=self.provider,
+            model=self.model,
+            requested_model=self.model,
+            operation="generate",
+            shape=self.shape,
+            upstream_shape=self.shape,
+        )
+        self.ending = CALL_END.pack(
+            outcome="ok",
+            http_status=200,
+            usage_source=UsageSource.REPORTED,
+            stop="end_turn",
+            response_model=self.model,
+        )
+        self.turn_kind = TURN_KIND.pack(
+            operation="generate",
+            shape=self.shape,
+            requested_model=self.model,
+            provider=self.provider,
+            model=self.model,
+            outcome="ok",
+            http_status=200,
+            attempts=1,
+            session_source="prefix",
+        )
         self.previous = ""
         self.turns = 0
 
 
 def turn_of(
     session: Session, ids: IdFactory, began: int, telling: Telling, told: set[str]
-) -> tuple[Event, tuple[Event, ...]]:
+) -> tuple[AnyEvent, tuple[AnyEvent, ...]]:
     """A turn's first append and its second."""
-    stem = ids.new("turn").removeprefix("turn_")
-    ended = began + _DURATION_US + session.turns % 7 * 1000
-    shared: dict[str, Any] = {
-        **session.owner,
-        "turn_id": f"turn_{stem}",
-        "previous_turn_id": session.previous,
-    }
-    asked = {"requested_model": session.model, "operation": "generate", "shape": session.shape}
-    call = {
-        "call_id": f"call_{stem}_1",
-        "attempt": 1,
-        "role": "main",
-        "provider": session.provider,
-        "model": session.model,
-        **asked,
-        "upstream_shape": session.shape,
-        "request_bytes": 20_000 + session.turns * 900,
-    }
-    started = LlmCallStarted(event_id=f"evt_{stem}_1", ts=began, **shared, **call)
+    turn_id, whose, turns = ids.new("turn"), session.whose, session.turns
+    mark = turn_id.removeprefix(TURN_PREFIX)[::-1]
+    ended = began + _DURATION_US + turns % 7 * 1000
+    call = session.call_kind, 1, session.previous, 20_000 + turns * 900
+    started = LlmCallStarted(turn_id, began, whose, *call)
     completed = LlmCallCompleted(
-        event_id=f"evt_{stem}_2",
-        ts=ended,
-        **shared,
-        **call,
-        outcome="ok",
-        http_status=200,
-        usage=Usage(
-            input_tokens=120 + session.turns % 50,
-            cache_read_tokens=session.turns * 300,
-            output_tokens=200 + session.turns % 90,
-        ),
-        usage_source=UsageSource.REPORTED,
-        cost_nano_usd=2_250_000 + session.turns,
-        stop="end_turn",
-        response_id=f"msg_{stem[::-1]}",
-        response_model=session.model,
-        upstream_request_id=f"req_{stem[::-1]}",
-        response_bytes=1900 + session.turns % 100,
-        first_byte_ms=(_DURATION_US // 3) / 1000,
-        duration_ms=(ended - began) / 1000,
+        *(turn_id, ended, whose, *call),
+        ending=session.ending,
+        duration_us=ended - began,
+        first_byte_us=_DURATION_US // 3,
+        response_bytes=1900 + turns % 100,
+        response_id=f"msg_{mark}",
+        upstream_request_id=f"req_{mark}",
+        cost_nano_usd=2_250_000 + turns,
+        input_tokens=120 + turns % 50,
+        cache_read_tokens=turns * 300,
+        output_tokens=200 + turns % 90,
     )
     tells = telling == "repeated" or session.decision_id not in told
     told.add(session.decision_id)
     decided = RouteDecided(
-        event_id=f"evt_{stem}_3",
-        ts=ended,
-        **shared,
+        *(turn_id, ended, whose),
         decision_id="" if telling == "repeated" else session.decision_id,
         decision=session.decision if tells else None,
     )
+    features = TurnFeatures(messages=turns * 2 + 1, tools=12, request_bytes=20_000)
     over = TurnCompleted(
-        event_id=f"evt_{stem}_4",
-        ts=ended,
-        **shared,
-        **asked,
-        provider=session.provider,
-        model=session.model,
-        outcome="ok",
-        http_status=200,
-        attempts=1,
-        session_source="prefix",
+        *(turn_id, ended, whose),
+        kind=session.turn_kind,
+        previous_turn_id=session.previous,
         response_id=completed.response_id,
-        features=TurnFeatures(messages=session.turns * 2 + 1, tools=12, request_bytes=20_000),
-        overhead_us=90 + session.turns % 40,
-        duration_ms=(ended - began) / 1000 + 0.25,
+        overhead_us=90 + turns % 40,
+        duration_us=ended - began + 250,
+        features=Packed(msgspec.json.encode(features)),
     )
-    session.previous = f"turn_{stem}"
+    session.previous = turn_id
     session.turns += 1
     return started, (completed, decided, over)
 
@@ -180,7 +178,7 @@ def fill(directory: Path, turns: int, telling: Telling, in_flight: int = _SESSIO
     ids = IdFactory()
     sessions = [Session(number, ids) for number in range(_SESSIONS)]
     told: set[str] = set()
-    ends: list[tuple[Event, ...]] = []
+    ends: list[tuple[AnyEvent, ...]] = []
     writer = SpoolWriter(directory, TraceSettings(spool_bytes=1 << 40))
     for number in range(turns):
         if len(ends) == in_flight:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,8 +13,10 @@ from metis.facts.usage import PaidBy, Usage, UsageSource
 from metis.storage.sqlite.connection import connect
 from metis.storage.sqlite.ledger import SqliteLedgerStore
 from metis.storage.sqlite.migrations import migrate
-from metis.trace.events import AnyEvent
-from metis.trace.events.llm import LlmCallCompleted, LlmCallStarted
+from metis.trace.events import AnyEvent, AnyForm
+from metis.trace.events.event import TurnEvent, as_dict
+from metis.trace.events.groups import CallKind, Packed, Whose
+from metis.trace.events.llm import CallEvent, LlmCallCompleted, LlmCallStarted
 from metis.trace.events.route import RouteDecided
 from metis.trace.events.turn import FidelityNote, TurnCompleted, TurnFeatures
 from metis.trace.ports import START, SpoolBatch, SpoolId, SpoolPosition
@@ -25,6 +27,7 @@ HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
 _counter = itertools.count(1)
+E = TypeVar("E", bound=TurnEvent)
 
 _OWNER = {
     "org_id": "default",
@@ -44,15 +47,54 @@ _CALL = {
     "shape": "anthropic_messages",
     "upstream_shape": "anthropic_messages",
 }
+_STARTS = {
+    *Whose.__struct_fields__,
+    *CallKind.__struct_fields__,
+    *LlmCallStarted.__struct_fields__,
+}
 
 
-def call(ts: int = NOON, *, duration_ms: float = 500.0, **fields: Any) -> tuple[AnyEvent, AnyEvent]:
-    """A call that started at `ts`: its started and its completed event."""
-    number = next(_counter)
+def made(kind: type[E], fields: dict[str, Any]) -> E:
+    """An event from its fields by name: those of its groups too, a whole `usage`, and `features` as a value."""
+    given = dict(fields)
+    if "usage" in given:
+        given |= msgspec.structs.asdict(given.pop("usage"))
+    if isinstance(given.get("features"), TurnFeatures):
+        given["features"] = Packed(msgspec.json.encode(given["features"]))
+    for name, group in kind.groups.items():
+        kind_of_group: Any = group.kind
+        names: tuple[str, ...] = kind_of_group.__struct_fields__
+        given[name] = group.pack(**{name: given.pop(name) for name in names if name in given})
+    return kind(**given)
+
+
+def said(event: AnyForm) -> dict[str, Any]:
+    """All that an event says, by name, and what follows from it."""
+    found = as_dict(event)
+    return {**found, "call_id": event.call_id} if isinstance(event, CallEvent) else found
+
+
+def usage_of(event: LlmCallCompleted) -> Usage:
+    return Usage(**{name: getattr(event, name) for name in Usage.__struct_fields__})
+
+
+def replace(event: E, **changes: Any) -> E:
+    """The event with some of its fields another, those of its groups too."""
+    fields = msgspec.structs.asdict(event)
+    for name, group in event.groups.items():
+        fields |= msgspec.structs.asdict(group.unpack(fields.pop(name)))
+    return made(type(event), {**fields, **changes})
+
+
+def call(
+    ts: int = NOON, *, duration_us: int = 500_000, **fields: Any
+) -> tuple[LlmCallStarted, LlmCallCompleted]:
+    """A call that started at `ts`: its started and its completed event. Calls of one turn need an `attempt` each."""
     ids = {
-        "call_id": f"call_{number}",
-        "turn_id": f"turn_{number}",
+        "turn_id": f"turn_{next(_counter)}",
         "attempt": 1,
+        "previous_turn_id": "",
+        "request_bytes": 0,
         **_OWNER,
         **_CALL,
     }
@@ -62,20 +104,14 @@ def call(ts: int = NOON, *, duration_ms: float = 500.0, **fields: Any) -> tuple[
         "usage": Usage(input_tokens=100, output_tokens=10),
         "usage_source": UsageSource.REPORTED,
         "cost_nano_usd": 450_000,
-        "first_byte_ms": 120.0,
+        "first_byte_us": 120_000,
         "stop": "end_turn",
     }
     for name, value in fields.items():
-        (ids if name in LlmCallStarted.__struct_fields__ else done)[name] = value
-    started = LlmCallStarted(**ids, event_id=f"evt_s{number}", ts=ts)
-    completed = LlmCallCompleted(
-        **ids,
-        **done,
-        event_id=f"evt_c{number}",
-        ts=ts + round(duration_ms * 1000),
-        duration_ms=duration_ms,
-    )
-    return started, completed
+        (ids if name in _STARTS else done)[name] = value
+    started = made(LlmCallStarted, {**ids, "ts": ts})
+    ended = {**ids, **done, "ts": ts + duration_us, "duration_us": duration_us}
+    return started, made(LlmCallCompleted, ended)
 
 
 def turn(ts: int = NOON, **fields: Any) -> TurnCompleted:
@@ -98,10 +134,10 @@ def turn(ts: int = NOON, **fields: Any) -> TurnCompleted:
         "features": TurnFeatures(messages=3, tools=2),
         "fidelity": (FidelityNote("dropped", "$.thread", "not in this shape"),),
         "overhead_us": 310,
-        "duration_ms": 600.0,
+        "duration_us": 600_000,
         **fields,
     }
-    return TurnCompleted(**given, event_id=f"evt_t{number}", ts=ts)
+    return made(TurnCompleted, {**given, "ts": ts})
 
 
 DECISION = RouteDecision(
@@ -122,7 +158,7 @@ def decided(
 ) -> RouteDecided:
     """The decision of a turn."""
     given = {**_OWNER, "turn_id": turn_id, "decision": decision, **fields}
-    return RouteDecided(**given, event_id=f"evt_r{next(_counter)}", ts=ts)
+    return made(RouteDecided, {**given, "ts": ts})
 
 
 class LedgerFile:
@@ -151,8 +187,3 @@ class LedgerFile:
 def client_paid(**fields: Any) -> dict[str, Any]:
     """Fields of a call that the client's own credential paid."""
     return {"paid_by": PaidBy.CLIENT, **fields}
-
-
-def replace(event: AnyEvent, **fields: Any) -> AnyEvent:
-    """The event with some fields changed."""
-    return msgspec.structs.replace(event, **fields)

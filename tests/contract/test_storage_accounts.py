@@ -19,7 +19,7 @@ from metis.storage import BACKENDS, open_storage
 from metis.storage.memory import LocalGenerations, MemoryAccountStore
 from metis.storage.settings import StorageSettings
 from metis.storage.sqlite import SqliteStorage
-from metis.trace.events import AnyEvent, KeyCreated, KeyRevoked, KeyRotated, decode_event
+from metis.trace.events import AnyOtherEvent, KeyCreated, KeyRevoked, KeyRotated, decode_object
 
 SPEC = KeySpec(
     name="laptop",
@@ -45,13 +45,13 @@ class Accounts:
         self.generations = LocalGenerations()
         self.store = self.storage.accounts(self.generations)
 
-    def events(self) -> list[AnyEvent]:
+    def events(self) -> list[AnyOtherEvent]:
         if isinstance(self.store, MemoryAccountStore):
             return self.store.events
         assert isinstance(self.storage, SqliteStorage)
         with closing(sqlite3.connect(self.storage.path)) as connection:
             rows = connection.execute("SELECT event FROM events ORDER BY id").fetchall()
-        return [decode_event(event.encode()) for (event,) in rows]
+        return [decode_object(event.encode()) for (event,) in rows]
 
     def owners(self) -> set[tuple[str, str, str]]:
         if isinstance(self.store, MemoryAccountStore):

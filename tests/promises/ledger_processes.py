@@ -11,13 +11,12 @@ import threading
 import time
 from pathlib import Path
 
-import msgspec
 from tests.ledgers import NOON, call
 
 from metis.storage.sqlite.connection import connect
 from metis.storage.sqlite.ledger import SqliteLedgerStore
 from metis.storage.sqlite.migrations import migrate
-from metis.trace.events import AnyEvent
+from metis.trace.events import LlmCallCompleted
 from metis.trace.recorder import Recorder
 from metis.trace.settings import TraceSettings
 from metis.trace.spool import SpoolWriter
@@ -29,16 +28,14 @@ OVERLAP = 3  # so many calls are open at a time
 def write(directory: Path, pause_s: float) -> None:
     """Append for ever; every call has the spool's name in its id, so writers never share one."""
     writer = SpoolWriter(directory, SETTINGS)
-    pending: list[AnyEvent] = []
+    pending: list[LlmCallCompleted] = []
     number = 0
     while True:
-        call_id = f"call_{directory.name}_{number}"
+        started, completed = call(NOON, turn_id=f"turn_{directory.name}_{number}")
         number += 1
-        started, completed = call(NOON, call_id=call_id)
-        started = msgspec.structs.replace(started, event_id=f"s{call_id}")
         writer.append([started])
-        os.write(1, f"s {call_id}\n".encode())
-        pending.append(msgspec.structs.replace(completed, event_id=f"c{call_id}"))
+        os.write(1, f"s {started.call_id}\n".encode())
+        pending.append(completed)
         if len(pending) >= OVERLAP:
             ended = pending.pop(0)
             writer.append([ended])

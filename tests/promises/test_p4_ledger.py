@@ -67,7 +67,7 @@ class Ledger:
         outcomes = self.outcomes()
         assert set(started) <= set(outcomes)
         assert {outcomes[call_id] for call_id in ended} == {"ok"}
-        writers = len({call_id.rsplit("_", 1)[0] for call_id in outcomes})
+        writers = len({call_id.split("_")[1] for call_id in outcomes})
         # Appended and recorded, but killed before it could say so: at most one event a writer.
         assert len(outcomes) - len(started) <= writers
         counts = Counter(outcomes.values())

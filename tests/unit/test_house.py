@@ -14,7 +14,7 @@ import tomllib
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -28,8 +28,8 @@ from metis.routing.slot import Slot
 from metis.routing.slots import SLOTS
 from metis.storage import BACKENDS
 from metis.storage.backend import Backend
-from metis.trace.events import EVENTS, decode_event, encode_event
-from metis.trace.events.event import Event, name_of
+from metis.trace.events import EVENTS, AnyForm, decode_event, decode_events, encode_events
+from metis.trace.events.event import Event, TurnEvent, name_of
 from metis.wire import SHAPES
 from metis.wire.codec import Shape, ShapeName
 
@@ -115,9 +115,9 @@ def test_every_provider_speaks_shapes_that_exist() -> None:
     }
 
 
-def all_events() -> set[type[Event]]:
-    found: set[type[Event]] = set()
-    todo = [Event]
+def all_events() -> set[type[AnyForm]]:
+    found: set[type[AnyForm]] = set()
+    todo: list[type[AnyForm]] = [Event, TurnEvent]
     while todo:
         for inner in todo.pop().__subclasses__():
             if inner.__module__.startswith("metis."):
@@ -142,26 +142,32 @@ def test_events_stand_in_the_file_of_their_family_or_beside_it() -> None:
 
 
 def test_an_event_comes_back_from_disk_as_it_was() -> None:
+    written: list[AnyForm] = []
     for event in EVENTS:
-        required = {
-            field.name: _any_value(field.type)
-            for field in msgspec.structs.fields(event)
-            if field.required
-        }
-        written = event(**required)
-        assert decode_event(encode_event(written)) == written
-        assert name_of(written) == event.__struct_config__.tag
+        fields = _required_values(event)
+        if issubclass(event, TurnEvent):
+            for name, group in event.groups.items():
+                fields[name] = group.pack(**_required_values(group.kind))
+        written.append(event(**fields))
+        lines = encode_events(written[-1:])
+        assert (lines[-1:], lines.count(b"\n")) == (b"\n", 1)
+        assert decode_event(lines) == written[-1]
+        assert name_of(written[-1]) == event.__struct_config__.tag
+    assert decode_events(encode_events(written)) == written
+    assert len({event.event_id for event in written if isinstance(event, TurnEvent)}) == 4
+
+
+def _required_values(kind: Any) -> dict[str, Any]:
+    return {
+        field.name: _any_value(field.type)
+        for field in msgspec.structs.fields(kind)
+        if field.required
+    }
 
 
 def _any_value(kind: object) -> object:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return kind(
-            **{
-                field.name: _any_value(field.type)
-                for field in msgspec.structs.fields(kind)
-                if field.required
-            }
-        )
+        return kind(**_required_values(kind))
     choices = get_args(kind)
     if choices and isinstance(choices[0], str):
         return choices[0]

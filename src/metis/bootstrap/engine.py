@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from metis.accounts.admission import AdmitAll
-from metis.bootstrap.services import PriceBook, SystemClock
+from metis.bootstrap.services import SystemClock
 from metis.catalog.models import AUTO_NAMES, display_name, known_models
 from metis.catalog.pricing import Prices
 from metis.clients import identify
@@ -128,7 +128,7 @@ def build_engine(
         shapes={shape.name: shape for shape in SHAPES},
         providers=providers,
         router=Router(build_policy(config, providers, generation)),
-        pricing=PriceBook(prices),
+        pricing=prices,
         admission=AdmitAll(),
         identify=identify,
         sessions=SessionBook(os.urandom(32), ids),

@@ -1,4 +1,4 @@
-"""Adapters between ports and what fills them: prices, keys, clock. Each is one small class."""
+"""Adapters between ports and what fills them: keys, clock. Each is one small class."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from typing import Final
 
 from metis.accounts.ports import AccountStore, Generations
 from metis.accounts.ring import KeyRing
-from metis.catalog.pricing import Prices
-from metis.facts.usage import Usage
 from metis.storage.board import Board
-from metis.turn.ports import Cost
 
 _REFRESH_S: Final = 5.0
-_UNKNOWN: Final = Cost(0, known=False)
 
 
 class SystemClock:
@@ -24,20 +20,6 @@ class SystemClock:
     __slots__ = ()
     time = staticmethod(epoch_seconds)
     monotonic_ns = staticmethod(perf_counter_ns)
-
-
-class PriceBook:
-    """The turn's Pricing port over the catalog's prices, which keep what they have compiled."""
-
-    def __init__(self, prices: Prices) -> None:
-        self._prices = prices
-
-    def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost:
-        price = self._prices.at(provider, model, at_s)
-        if price is None:
-            return _UNKNOWN
-        cost = price.cost(usage)
-        return Cost(cost.nano_usd, True, cost.unknown_parts)
 
 
 class KeySource:

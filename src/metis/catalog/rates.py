@@ -113,12 +113,8 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
             or usage.server_tools
         ):
             return self._cost_by_parts(usage)
-        fresh, read, short, long = (
-            usage.input_tokens,
-            usage.cache_read_tokens,
-            usage.cache_write_5m_tokens,
-            usage.cache_write_1h_tokens,
-        )
+        fresh, read = usage.input_tokens, usage.cache_read_tokens
+        short, long = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
         tiers = self.quick
         rates = tiers[0][1]
         if len(tiers) > 1:
@@ -127,16 +123,17 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
                 if prompt_tokens <= over:
                     break
                 rates = tier
-        if long and not rates[3]:
-            return self._cost_by_parts(usage)
-        amount = (
-            fresh * rates[0]
-            + read * rates[1]
-            + short * rates[2]
-            + long * rates[3]
-            + usage.output_tokens * rates[4]
-        )
-        return Cost(_half_even(amount, self.scale))
+        amount = fresh * rates[0] + usage.output_tokens * rates[4]
+        if read:
+            amount += read * rates[1]
+        if short:
+            amount += short * rates[2]
+        if long:
+            if not rates[3]:
+                return self._cost_by_parts(usage)
+            amount += long * rates[3]
+        scale = self.scale
+        return Cost(amount if scale == 1 else _half_even(amount, scale))
 
     def lines(self, usage: Usage) -> tuple[PriceLine, ...]:
         """The bill of `usage`, one line per kind that occurs; the lines' `usd` sum to the unrounded cost."""

@@ -209,16 +209,16 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _serve(self, request: HttpRequest) -> None:
-        state, head = self._state, request.head
+        state, (head, body, keep_alive) = self._state, request
         self._busy = True
-        self._keep_alive = request.keep_alive and not state.draining
+        self._keep_alive = keep_alive and not state.draining
         self._chunked = head.version_11
         self._head_only = head.method == b"HEAD"
         state.counters.add("requests")
         route = find_route(head.path)
         try:
             if route.is_turn and head.method == b"POST":
-                self._begin_turn(request, route)
+                self._begin_turn(head, body, route)
             else:
                 self._dispatch(request, route)
         except MetisError as error:
@@ -250,24 +250,16 @@ class ClientConnection(asyncio.Protocol):
         who = self._authenticate(head)
         self._answer_models(route, shape_of(route, head.named), who.principal)
 
-    def _begin_turn(self, request: HttpRequest, route: Route) -> None:
+    def _begin_turn(self, head: RequestHead, body: bytes, route: Route) -> None:
         received_ns = time.perf_counter_ns()
-        head, body, _ = request
-        who = self._authenticate(head)
+        principal, client_credential = self._authenticate(head)
         encoding = head.named.get(b"content-encoding")
         if encoding is not None:
             body = decode_body(body, encoding, self._state.settings.max_body_bytes)
-        self._begin(
-            Inbound(
-                operation=route.operation,
-                shape=route.shape,
-                head=head,
-                body=body,
-                principal=who.principal,
-                client_credential=who.client_credential,
-                received_ns=received_ns,
-            )
+        inbound = Inbound(
+            route.operation, route.shape, head, body, principal, client_credential, received_ns
         )
+        self._begin(inbound)
 
     def _begin(self, inbound: Inbound) -> None:
         state = self._state

@@ -146,18 +146,21 @@ class Exchange:
 
     def _run(self, turn: Turn, actions: Actions) -> None:
         for action in actions:
-            if isinstance(action, Send):
-                self._sink.write_body(action.data)
-            elif isinstance(action, Record):
+            if isinstance(action, Record):
                 try:
                     self._ledger.append(action.events)
                 except LedgerError as exc:
                     if not self._go_on_unrecorded(turn, action, actions, exc):
                         return
-            elif isinstance(action, Reply):
-                self._reply(action)
             elif isinstance(action, Call):
                 self._handle = self._upstream.start(action, self)
+            elif isinstance(action, Reply):
+                self._begun = True
+                self._sink.write_reply(action.status, action.lines, action.body)
+                if action.body is not None:
+                    self._end()
+            elif isinstance(action, Send):
+                self._sink.write_body(action.data)
             elif isinstance(action, Finish):
                 self._sink.end_body()
                 self._end()
@@ -168,12 +171,6 @@ class Exchange:
             else:
                 self._sink.break_off()
                 self._end()
-
-    def _reply(self, reply: Reply) -> None:
-        self._begun = True
-        self._sink.write_reply(reply.status, reply.lines, reply.body)
-        if reply.body is not None:
-            self._end()
 
     def _end(self) -> None:
         if self._turn is not None:

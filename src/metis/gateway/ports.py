@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from metis.accounts.ring import KeyRing
-from metis.trace.events import Event
+from metis.trace.events import AnyForm
 from metis.turn.actions import Call
 from metis.turn.ports import CallHandle, CallListener
 
@@ -20,7 +20,7 @@ class Upstream(Protocol):
 class Ledger(Protocol):
     """Where events are written down, at once and in order. Raises LedgerError (LedgerFull) when it cannot."""
 
-    def append(self, events: Sequence[Event]) -> None: ...
+    def append(self, events: Sequence[AnyForm]) -> None: ...
 
 
 class Keys(Protocol):

@@ -95,7 +95,7 @@ class ResponseReader:
             self.headers = []  # an interim answer's
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_ready:
+        if not self.head_ready:  # else a trailer
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -7,7 +7,7 @@ from a head alone may keep it by the head's identity.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from metis.http.headers import Headers
 
@@ -23,10 +23,14 @@ class RequestHead:
 
     `Content-Length` is in neither: it belongs to the body. Hashed by identity, and never changed after it was
     read: the same head may stand for many requests. `known` when it does: then what is worked out from it
-    alone is worth keeping, such as what the door keeps in `standing`.
+    alone is worth keeping, such as what the door keeps in `standing` and the turn in `courses`. `before` and
+    `after` are then its bytes on both sides of Content-Length's digits.
     """
 
     __slots__ = (
+        "after",
+        "before",
+        "courses",
         "expect_continue",
         "headers",
         "keep_alive",
@@ -51,15 +55,14 @@ class RequestHead:
         self.expect_continue = False
         self.upgrade = False
         self.known = False
+        self.before = b""
+        self.after = b""
         self.standing: object = None
+        self.courses: dict[object, object] = {}
 
 
-class Found(NamedTuple):
-    """A known head at the beginning of some bytes, where its body begins and how long that is."""
-
-    head: RequestHead
-    body_at: int
-    length: int
+Found = tuple[RequestHead, int, int]
+"""A known head at the beginning of some bytes, where its body begins and how long that is."""
 
 
 class KnownHeads:
@@ -73,15 +76,26 @@ class KnownHeads:
     def __init__(self) -> None:
         self._heads: dict[bytes, RequestHead] = {}
 
-    def find(self, data: bytes) -> Found | None:
-        """The head that `data`, the first bytes of a request, begins with, if it is known."""
+    def find(self, data: bytes, last: RequestHead) -> Found | None:
+        """The head that `data`, the first bytes of a request, begins with, if it is known.
+
+        `last` is the connection's last one, with which nearly every request begins again.
+        """
+        before = last.before
+        if before and data.startswith(before):
+            start, after = len(before), last.after
+            stop = data.find(b"\r", start)
+            if data.startswith(after, stop):
+                length = data[start:stop]
+                if length.isdigit() and len(length) <= _MOST_DIGITS:
+                    return last, stop + len(after), int(length)
         end = data.find(_END, 0, _MOST_BYTES)
         digits = _digits(data, end)
         if digits is None:
             return None
         start, stop = digits
         head = self._heads.get(data[:start] + data[stop:end])
-        return None if head is None else Found(head, end + 4, int(data[start:stop]))
+        return None if head is None else (head, end + 4, int(data[start:stop]))
 
     def learn(self, data: bytes, head: RequestHead) -> None:
         """Keep a head that was read whole from the beginning of `data`, unless it asks for more than an answer."""
@@ -95,6 +109,7 @@ class KnownHeads:
             del self._heads[next(iter(self._heads))]
         head.known = True
         start, stop = digits
+        head.before, head.after = data[:start], data[stop : end + 4]
         self._heads[data[:start] + data[stop:end]] = head
 
 

@@ -107,20 +107,21 @@ class RequestReader:
         if self.mid_request or self.ready or self._closed:
             self._parse(data)
             return
-        found = self._known.find(data)
-        if found is None or found.length > self.max_body_bytes:
+        found = self._known.find(data, self._head)
+        if found is None or found[2] > self.max_body_bytes:
             self._parse(data)
             if found is None and not self._in_head and self._read_one():
                 self._known.learn(data, self._head)
             return
-        self._head = found.head
-        rest = data[found.body_at :]
-        if len(rest) == found.length:
-            self.ready.append(HttpRequest(found.head, rest, True))
+        head, body_at, length = found
+        self._head = head
+        rest = data[body_at:]
+        if len(rest) == length:
+            self.ready.append(HttpRequest(head, rest, True))
             return
         self._body = []
         self.mid_request = True
-        self._known_left = found.length
+        self._known_left = length
         rest = self._feed_known(rest)
         if rest:
             self.feed(rest)

@@ -74,21 +74,21 @@ class WorkerCounters(NamedTuple):
 class WorkerSlot:
     """A worker's own counters. Only the worker that claimed the slot may change them."""
 
-    __slots__ = ("_base", "_words")
+    __slots__ = ("_at", "_base", "_words")
 
     def __init__(self, words: memoryview, base: int) -> None:
         self._words = words
         self._base = base
+        self._at = {name: base + index for name, index in _INDEX.items()}
 
     def add(self, name: CounterName, amount: int = 1) -> None:
         """Add to a counter; a gauge takes a negative amount too, and never falls below 0."""
-        words, index = self._words, self._base + _INDEX[name]
-        if amount < 0:
-            amount = max(amount, -words[index])
-        words[index] += amount
+        words, index = self._words, self._at[name]
+        value = words[index] + amount
+        words[index] = value if value > 0 else 0
 
     def set(self, name: CounterName, value: int) -> None:
-        self._words[self._base + _INDEX[name]] = value
+        self._words[self._at[name]] = value
 
     def beat(self, now_ts: int) -> None:
         """Say that this worker is alive."""

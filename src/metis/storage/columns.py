@@ -8,18 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-# Fields that events and rows share by name: whose it is.
-OWNER_COLUMNS: Final = (
-    "org_id",
-    "team_id",
-    "user_id",
-    "project_id",
-    "key_id",
-    "client",
-    "session_id",
-    "agent_id",
-    "parent_agent_id",
-)
+from metis.trace.events.groups import CallEnd, CallKind, TurnKind, Whose
+
+# Groups that events and rows share: whose it is, what kind of call, how it ended.
+OWNER_COLUMNS: Final = Whose.__struct_fields__
 
 SPOOL_COLUMNS: Final = ("replica", "spool")
 
@@ -33,18 +25,7 @@ START_COLUMNS: Final = (
     "attempt",
     "request_bytes",
 )
-CALL_KIND_COLUMNS: Final = (
-    "role",
-    "provider",
-    "model",
-    "requested_model",
-    "operation",
-    "shape",
-    "upstream_shape",
-    "stream",
-    "paid_by",
-    "arm",
-)
+CALL_KIND_COLUMNS: Final = CallKind.__struct_fields__
 OPENING_COLUMNS: Final = (*START_COLUMNS, *SPOOL_COLUMNS, *OWNER_COLUMNS, *CALL_KIND_COLUMNS)
 
 # A call, from its end.
@@ -72,18 +53,7 @@ FINISH_COLUMNS: Final = (
     "response_bytes",
     "first_byte_us",
 )
-CALL_END_COLUMNS: Final = (
-    "outcome",
-    "http_status",
-    "failure",
-    "failure_cause",
-    "error_type",
-    "usage_source",
-    "price_unknown",
-    "unpriced",
-    "stop",
-    "response_model",
-)
+CALL_END_COLUMNS: Final = CallEnd.__struct_fields__
 COMPLETION_COLUMNS: Final = (*FINISH_COLUMNS, *CALL_END_COLUMNS)
 CALL_COLUMNS: Final = (*OPENING_COLUMNS, *COMPLETION_COLUMNS)
 
@@ -99,22 +69,7 @@ TURN_FACT_COLUMNS: Final = (
     "overhead_us",
     "duration_us",
 )
-TURN_KIND_COLUMNS: Final = (
-    "operation",
-    "shape",
-    "requested_model",
-    "provider",
-    "model",
-    "stream",
-    "outcome",
-    "http_status",
-    "attempts",
-    "auxiliary",
-    "request_class",
-    "client_version",
-    "session_source",
-    "arm",
-)
+TURN_KIND_COLUMNS: Final = TurnKind.__struct_fields__
 TURN_COLUMNS: Final = (*TURN_FACT_COLUMNS, *OWNER_COLUMNS, *TURN_KIND_COLUMNS)
 
 DECISION_COLUMNS: Final = ("turn_id", "event_id", "ts", "policy", "decision_id", *OWNER_COLUMNS)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from metis.facts.decision import RouteDecision
-from metis.storage.columns import (
-    OPENING_COLUMNS,
-    SPOOL_COLUMNS,
-)
+from metis.storage.columns import OPENING_COLUMNS, OWNER_COLUMNS
 from metis.trace.events import (
-    AnyEvent,
+    AnyOtherEvent,
     LlmCallCompleted,
     LlmCallStarted,
     RouteDecided,
     TurnCompleted,
 )
-from metis.trace.events.event import Event, name_of
+from metis.trace.events.event import name_of
+from metis.trace.events.groups import CALL_END, CALL_KIND, TURN_KIND, WHOSE, CallKind
 from metis.trace.events.route import decision_id_of
 
 Row = tuple[Any, ...]
@@ -34,25 +33,46 @@ NO_FINISH: Final[Row] = ("", None, *(0,) * 11, "{}", 0, "", "", 0, None)
 NO_END: Final[Row] = ("", 0, "", "", "", "", 0, "[]", "", "")
 
 
-def owner_of(event: Event) -> Row:
-    """OWNER_COLUMNS of any event."""
+def owner_row(whose: bytes) -> Row:
+    """OWNER_COLUMNS of a packed Whose."""
+    return astuple(WHOSE.unpack_bytes(whose))
+
+
+def call_kind_row(kind: bytes) -> Row:
+    """CALL_KIND_COLUMNS of a packed CallKind."""
+    *words, stream, paid_by, arm = astuple(CALL_KIND.unpack_bytes(kind))
+    return (*words, int(stream), str(paid_by), arm)
+
+
+def call_end_row(ending: bytes) -> Row:
+    """CALL_END_COLUMNS of a packed CallEnd."""
+    end = CALL_END.unpack_bytes(ending)
     return (
-        event.org_id,
-        event.team_id,
-        event.user_id,
-        event.project_id,
-        event.key_id,
-        event.client,
-        event.session_id,
-        event.agent_id,
-        event.parent_agent_id,
+        end.outcome,
+        end.http_status,
+        end.failure,
+        end.failure_cause,
+        end.error_type,
+        str(end.usage_source),
+        int(end.price_unknown),
+        encode_json(end.unpriced).decode(),
+        end.stop,
+        end.response_model,
     )
 
 
-def start_of(event: LlmCallStarted) -> Row:
+def turn_kind_row(kind: bytes) -> Row:
+    """TURN_KIND_COLUMNS of a packed TurnKind."""
+    return tuple(
+        int(value) if isinstance(value, bool) else value
+        for value in astuple(TURN_KIND.unpack_bytes(kind))
+    )
+
+
+def start_of(event: LlmCallStarted, call_id: str) -> Row:
     """START_COLUMNS of a call."""
     return (
-        event.call_id,
+        call_id,
         event.event_id,
         event.ts,
         event.turn_id,
@@ -62,12 +82,12 @@ def start_of(event: LlmCallStarted) -> Row:
     )
 
 
-def lost_start_of(event: LlmCallCompleted) -> Row:
+def lost_start_of(event: LlmCallCompleted, call_id: str) -> Row:
     """START_COLUMNS of a call whose start is nowhere, from its end."""
     return (
-        event.call_id,
+        call_id,
         "",
-        event.ts - round(event.duration_ms * 1000),
+        event.ts - event.duration_us,
         event.turn_id,
         event.previous_turn_id,
         event.attempt,
@@ -75,35 +95,18 @@ def lost_start_of(event: LlmCallCompleted) -> Row:
     )
 
 
-def call_kind_of(event: LlmCallStarted | LlmCallCompleted) -> Row:
-    """CALL_KIND_COLUMNS of a call, from its start or its end: both say the same."""
-    return (
-        event.role,
-        event.provider,
-        event.model,
-        event.requested_model,
-        event.operation,
-        event.shape,
-        event.upstream_shape,
-        int(event.stream),
-        str(event.paid_by),  # a quarter of the cost of `.value`
-        event.arm,
-    )
-
-
 def finish_of(event: LlmCallCompleted) -> Row:
     """FINISH_COLUMNS of a call."""
-    usage = event.usage
-    fresh, read, out = usage.input_tokens, usage.cache_read_tokens, usage.output_tokens
-    wrote_5m, wrote_1h = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
+    fresh, read, out = event.input_tokens, event.cache_read_tokens, event.output_tokens
+    wrote_5m, wrote_1h = event.cache_write_5m_tokens, event.cache_write_1h_tokens
     thought, heard, spoke = (
-        usage.reasoning_tokens,
-        usage.input_audio_tokens,
-        usage.output_audio_tokens,
+        event.reasoning_tokens,
+        event.input_audio_tokens,
+        event.output_audio_tokens,
     )
-    tools = usage.server_tools
+    tools = event.server_tools
     asked = sum(tools.values()) if tools else 0
-    cost, called, first_byte_ms = event.cost_nano_usd, event.tool_calls, event.first_byte_ms
+    cost, called, first_byte_us = event.cost_nano_usd, event.tool_calls, event.first_byte_us
     # Or-ed together they are negative if one is, and no less than the greatest: one look for all nine.
     if not 0 <= fresh | read | wrote_5m | wrote_1h | out | thought | heard | spoke | asked <= _MOST:
         fresh, read, wrote_5m, wrote_1h, out, thought, heard, spoke, asked = (
@@ -123,64 +126,29 @@ def finish_of(event: LlmCallCompleted) -> Row:
         spoke,
         asked,
         cost if 0 <= cost <= _MOST_NANO_USD else min(max(cost, 0), _MOST_NANO_USD),
-        round(event.duration_ms * 1000),
+        event.duration_us,
         encode_json(tools).decode() if tools else "{}",
         called if called <= _MOST else _MOST,
         event.response_id,
         event.upstream_request_id,
         event.response_bytes,
-        None if first_byte_ms < 0 else round(first_byte_ms * 1000),
-    )
-
-
-def call_end_of(event: LlmCallCompleted) -> Row:
-    """CALL_END_COLUMNS of a call."""
-    return (
-        event.outcome,
-        event.http_status,
-        event.failure,
-        event.failure_cause,
-        event.error_type,
-        str(event.usage_source),
-        int(event.price_unknown),
-        encode_json(event.unpriced).decode() if event.unpriced else "[]",
-        event.stop,
-        event.response_model,
+        None if first_byte_us < 0 else first_byte_us,
     )
 
 
 def turn_facts_of(event: TurnCompleted) -> Row:
     """TURN_FACT_COLUMNS of a turn."""
+    features = bytes(event.features).decode()
     return (
         event.turn_id,
         event.event_id,
         event.ts,
         event.previous_turn_id,
         event.response_id,
-        None if event.features is None else encode_json(event.features).decode(),
+        None if features == "null" else features,
         encode_json(event.fidelity).decode() if event.fidelity else "[]",
         event.overhead_us,
-        round(event.duration_ms * 1000),
-    )
-
-
-def turn_kind_of(event: TurnCompleted) -> Row:
-    """TURN_KIND_COLUMNS of a turn."""
-    return (
-        event.operation,
-        event.shape,
-        event.requested_model,
-        event.provider,
-        event.model,
-        int(event.stream),
-        event.outcome,
-        event.http_status,
-        event.attempts,
-        event.auxiliary,
-        event.request_class,
-        event.client_version,
-        event.session_source,
-        event.arm,
+        event.duration_us,
     )
 
 
@@ -206,11 +174,11 @@ def decision_row(event: RouteDecided, decision_id: str) -> Row:
         event.ts,
         event.policy,
         decision_id,
-        *owner_of(event),
+        *owner_row(bytes(event.whose)),
     )
 
 
-def event_row(event: AnyEvent) -> Row:
+def event_row(event: AnyOtherEvent) -> Row:
     """EVENT_COLUMNS of an event that has no table of its own."""
     return (
         event.event_id,
@@ -225,10 +193,14 @@ def event_row(event: AnyEvent) -> Row:
 def started_of(opening: Row) -> LlmCallStarted:
     """The event an open call's row (OPENING_COLUMNS) was made from."""
     fields: dict[str, Any] = dict(zip(OPENING_COLUMNS, opening, strict=True))
-    for name in SPOOL_COLUMNS:
-        del fields[name]
-    fields["event"] = "llm.call_started"
-    fields["event_id"] = fields.pop("started_event_id")
-    fields["ts"] = fields.pop("started_ts")
-    fields["stream"] = bool(fields["stream"])
-    return msgspec.convert(fields, LlmCallStarted)
+    kind = {name: fields[name] for name in CallKind.__struct_fields__}
+    kind["stream"] = bool(kind["stream"])
+    return LlmCallStarted(
+        turn_id=fields["turn_id"],
+        ts=fields["started_ts"],
+        whose=WHOSE.pack(*(fields[name] for name in OWNER_COLUMNS)),
+        kind=CALL_KIND.pack(**msgspec.structs.asdict(msgspec.convert(kind, CallKind))),
+        attempt=fields["attempt"],
+        previous_turn_id=fields["previous_turn_id"],
+        request_bytes=fields["request_bytes"],
+    )

@@ -76,7 +76,7 @@ class SpoolCursor:
         self._is_abandoned = self._lock_fd is not None
         self._numbers = segment_numbers(self.directory)
 
-    def read(self, max_bytes: int) -> CursorRead:
+    def read(self, max_bytes: int, *, careful: bool = False) -> CursorRead:
         """Read about `max_bytes` of what follows `reached`, at most to its segment's end, as `look` found it.
 
         Raises LedgerError when a segment's format is not known; OSError.
@@ -87,7 +87,7 @@ class SpoolCursor:
         number = numbers[0]
         offset = self.reached.offset if number == self.reached.segment else 0
         sealed = self._is_abandoned or len(numbers) > 1
-        found = self._open(number).read(offset, max_bytes)
+        found = self._open(number).read(offset, max_bytes, careful=careful)
         end = SpoolPosition(number, found.next_offset)
         unreadable = found.unreadable
         torn = damaged = 0

@@ -15,23 +15,26 @@ from zlib import crc32
 import msgspec
 
 from metis.errors import LedgerError
-from metis.trace.events import AnyEvent, Event
+from metis.trace.events import (
+    LINE_START,
+    AnyEvent,
+    AnyForm,
+    decode_event,
+    decode_events,
+    encode_events,
+)
 
 MAX_PAYLOAD_BYTES: Final = 16 * 1024 * 1024
 _MAGIC: Final = b"metis-spool\0"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _U32: Final = Struct("<I")
 _HEADER: Final = Struct("<II")
 _pack: Final = _HEADER.pack
 _unpack: Final = _HEADER.unpack_from
 _PREAMBLE: Final = _HEADER.size
-_PAYLOAD_START: Final = b'{"event":"'  # how every payload begins: msgspec writes the tag first
 
 SEGMENT_HEADER: Final = _MAGIC + _U32.pack(_VERSION)
 SEGMENT_HEADER_BYTES: Final = len(SEGMENT_HEADER)
-
-_encode_lines: Final = msgspec.json.Encoder().encode_lines
-_decoder: Final = msgspec.json.Decoder(AnyEvent)
 
 
 # A whole frame: where it starts, counted from the segment's start, and its payload. A bare tuple, since making a
@@ -60,10 +63,10 @@ class Scan(NamedTuple):
     wanted: int
 
 
-def encode_frame(events: Sequence[Event]) -> bytes:
+def encode_frame(events: Sequence[AnyForm]) -> bytes:
     """The bytes of one append. Raises LedgerError when an event cannot be written as JSON."""
     try:
-        payload = _encode_lines(events)
+        payload = encode_events(events)
     except (TypeError, ValueError, OverflowError) as exc:
         raise LedgerError(f"an event cannot be written as JSON: {exc}") from exc
     length = len(payload)
@@ -75,24 +78,26 @@ def encode_frame(events: Sequence[Event]) -> bytes:
 def decode_payload(payload: bytes) -> tuple[list[AnyEvent], list[tuple[str, bytes]]]:
     """The events of a payload, and each line that is none with the reason."""
     events: list[AnyEvent] = []
-    try:
-        return _decoder.decode_lines(payload), []
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
     refused: list[tuple[str, bytes]] = []
     for line in payload.splitlines():
         try:
-            events.append(_decoder.decode(line))
+            events.append(decode_event(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             refused.append((f"not an event: {exc}", line))
     return events, refused
 
 
-def decode_frames(frames: Sequence[Frame]) -> tuple[list[AnyEvent], list[tuple[int, str, bytes]]]:
-    """The events of frames, in order, and each line that is none with its place and the reason."""
+def decode_frames(
+    frames: Sequence[Frame], *, careful: bool = False
+) -> tuple[list[AnyEvent], list[tuple[int, str, bytes]]]:
+    """The events of frames, in order, and each line that is none with its place and the reason.
+
+    Only a `careful` reader notices a group that is none.
+    """
     try:
-        # Every payload ends with the end of a line, so together they are lines too.
-        return _decoder.decode_lines(b"".join([payload for _, payload in frames])), []
+        if not careful:
+            # Every payload ends with the end of a line, so together they are lines too.
+            return decode_events(b"".join([payload for _, payload in frames])), []
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     events: list[AnyEvent] = []
@@ -154,11 +159,11 @@ def scan(data: bytes, offset: int, *, complete: bool) -> Scan:
 
 def _find_frame(data: bytes, start: int) -> int:
     """The position of the first whole frame at or after `start`; -1 when there is none."""
-    found = data.find(_PAYLOAD_START, start + _PREAMBLE)
+    found = data.find(LINE_START, start + _PREAMBLE)
     while found >= 0:
         length, checksum = _unpack(data, found - _PREAMBLE)
         stop = found + length
         if length and stop <= len(data) and crc32(data[found:stop]) == checksum:
             return found - _PREAMBLE
-        found = data.find(_PAYLOAD_START, found + 1)
+        found = data.find(LINE_START, found + 1)
     return -1

@@ -20,9 +20,9 @@ import msgspec
 import structlog
 
 from metis.errors import LedgerError
-from metis.facts.ids import IdFactory
 from metis.trace.cursor import CursorRead, SpoolCursor
 from metis.trace.events import AnyEvent, LlmCallCompleted, LlmCallStarted
+from metis.trace.events.groups import CALL_END
 from metis.trace.ports import START, LedgerStore, SpoolBatch, SpoolId, SpoolPosition
 from metis.trace.settings import TraceSettings
 from metis.trace.spool import directories
@@ -34,9 +34,6 @@ _RETRY_FIRST_S: Final = 0.2
 _RETRY_MOST_S: Final = 5.0
 _ALARM_EVERY_S: Final = 60.0
 _STALE_CLAIM_S: Final = 60.0
-_CALL_FIELDS: Final = tuple(
-    name for name in LlmCallStarted.__struct_fields__ if name not in {"schema", "event_id", "ts"}
-)
 
 
 class RecorderStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +80,6 @@ class Recorder:
         self._settings = settings
         self._on_batch = on_batch
         self._now_us = now_us
-        self._ids = IdFactory(lambda: now_us() / 1e6)
         self._cursors: dict[SpoolId, SpoolCursor] = {}
         self._positions: dict[SpoolId, SpoolPosition] | None = None
         self._told: dict[SpoolId, SpoolPosition] = {}
@@ -102,7 +98,11 @@ class Recorder:
         and the next one starts from what the store says.
         """
         try:
-            stats = self._pass()
+            try:
+                stats = self._pass()
+            except msgspec.DecodeError:  # a group that is none: the store is the first to look
+                self.close()
+                stats = self._pass(careful=True)
         except BaseException:
             self.close()
             raise
@@ -148,10 +148,10 @@ class Recorder:
         self._cursors.clear()
         self._positions = None
 
-    def _pass(self) -> RecorderStats:
+    def _pass(self, *, careful: bool = False) -> RecorderStats:
         self._discover()
         tally = _Tally()
-        batches = self._read(tally)
+        batches = self._read(tally, careful=careful)
         first = next(batches, None)
         if first is not None:
             self._store.commit(chain((first,), batches))
@@ -191,7 +191,7 @@ class Recorder:
                     position = self._positions.get(spool, START)
                     self._cursors[spool] = SpoolCursor(directory, spool, position)
 
-    def _read(self, tally: _Tally) -> Iterator[SpoolBatch]:
+    def _read(self, tally: _Tally, *, careful: bool) -> Iterator[SpoolBatch]:
         """Read a fair share from each spool, a little at a time, while the store writes what was read before."""
         share = max(_READ_BYTES, self._settings.batch_bytes // max(1, len(self._cursors)))
         for cursor in list(self._cursors.values()):
@@ -200,7 +200,7 @@ class Recorder:
                 cursor.look()
                 while True:
                     wanted = min(_READ_BYTES, left, self._untold_from(cursor))
-                    read = cursor.read(wanted)
+                    read = cursor.read(wanted, careful=careful)
                     batch = read.batch
                     tally.count(read)
                     if batch is not None:
@@ -262,12 +262,15 @@ class Recorder:
 
     def _interrupted(self, started: LlmCallStarted) -> LlmCallCompleted:
         """The end nobody wrote. Usage is unknown, and the call's totals show it as such."""
-        fields = {name: getattr(started, name) for name in _CALL_FIELDS}
         return LlmCallCompleted(
-            **fields,
-            event_id=self._ids.new("evt"),
+            turn_id=started.turn_id,
             ts=max(self._now_us(), started.ts),
-            outcome="interrupted",
+            whose=started.whose,
+            kind=started.kind,
+            attempt=started.attempt,
+            previous_turn_id=started.previous_turn_id,
+            request_bytes=started.request_bytes,
+            ending=CALL_END.pack("interrupted"),
         )
 
     def _forget_missing(self, positions: dict[SpoolId, SpoolPosition]) -> None:

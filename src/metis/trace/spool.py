@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from metis.errors import LedgerError, LedgerFull
-from metis.trace.events import AnyEvent, Event, LlmCallStarted
+from metis.trace.events import AnyEvent, AnyForm, LlmCallStarted
 from metis.trace.frames import (
     SEGMENT_HEADER,
     SEGMENT_HEADER_BYTES,
@@ -65,9 +65,11 @@ class SpoolWriter:
         "_measure_at",
         "_number",
         "_offset",
+        "_room",
         "_segment_bytes",
         "_settings",
         "_sync_at",
+        "_syncs",
         "unledgered",
     )
 
@@ -87,17 +89,19 @@ class SpoolWriter:
         self._fd = -1
         self._number = 0
         self._offset = 0
-        self._allowance = 0
+        self._allowance = 0  # what may be written before the disk is looked at again
+        self._room = 0  # what may be written without asking anybody
         self._left = 0
         self._is_full = False
         self._measure_at = 0.0
         self._sync_at = 0.0
+        self._syncs = settings.fsync != "off"
         try:
             self._lock_fd = _claim(directory)
         except OSError as exc:
             raise LedgerError(f"cannot make the spool {directory}: {exc.strerror}") from exc
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[AnyForm]) -> None:
         """Write all events, in order, with one system call: afterwards they survive this process.
 
         Raises LedgerFull when the disk or the spool's bound is reached (calls that start are refused
@@ -110,14 +114,15 @@ class SpoolWriter:
         frame = encode_frame(events)
         size = len(frame)
         try:
-            if size > self._allowance:
-                self._admit(events, size)
-            if self._fd < 0 or self._offset + size > self._segment_bytes:
-                self._roll()
-            if self._offset == 0:
-                frame = SEGMENT_HEADER + frame
-                size += SEGMENT_HEADER_BYTES
-            self._write(frame, size)
+            if size > self._room:
+                frame = self._make_room(events, frame)
+                size = len(frame)
+            try:
+                written = os.write(self._fd, frame)
+            except OSError as exc:
+                raise self._unwritten(exc) from exc
+            if written != size:
+                raise self._unwritten(None)
         except LedgerError:
             if self._settings.on_ledger_full == "refuse":
                 raise
@@ -125,7 +130,8 @@ class SpoolWriter:
             return
         self._offset += size
         self._allowance -= size
-        if self._settings.fsync != "off":
+        self._room -= size
+        if self._syncs:
             self._sync_after_append()
 
     def sync(self) -> None:
@@ -142,33 +148,41 @@ class SpoolWriter:
 
     def close(self) -> None:
         """Release the spool: the recorder takes what is left and removes it."""
-        if self._settings.fsync != "off":
+        if self._syncs:
             self.sync()
         self._close_segment()
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
-    def _write(self, frame: bytes, size: int) -> None:
-        try:
-            written = os.write(self._fd, frame)
-            if written == size:
-                return
-            reason, kind = f"{written} of {size} bytes written", LedgerFull
-        except OSError as exc:
-            reason = exc.strerror or str(exc)
-            kind = LedgerFull if exc.errno in _FULL_ERRORS else LedgerError
+    def _make_room(self, events: Sequence[AnyForm], frame: bytes) -> bytes:
+        """Look whether the frame may be written, and begin a segment for it if need be; then it gets its header.
+
+        Raises LedgerError.
+        """
+        size = len(frame)
+        if size > self._allowance:
+            self._admit(events, size)
+        if self._fd < 0 or self._offset + size > self._segment_bytes:
+            self._roll()
+        self._room = min(self._allowance, max(size, self._segment_bytes - self._offset))
+        return SEGMENT_HEADER + frame if self._offset == 0 else frame
+
+    def _unwritten(self, error: OSError | None) -> LedgerError:
+        """Take back what was written of a frame, and say what kept the rest (nothing: it was written in part)."""
+        kind = LedgerFull if error is None or error.errno in _FULL_ERRORS else LedgerError
+        reason = "written in part only" if error is None else error.strerror
         try:
             # No reader passes an unfinished frame, so cutting it off takes nothing from anybody.
             os.ftruncate(self._fd, self._offset)
         except OSError:
             self._close_segment()  # its tail is torn; the next append begins a new segment
-        raise kind(
+        return kind(
             f"the ledger in {self._directory} cannot be written ({reason}); free disk space, or set "
             'on_ledger_full = "serve" to serve without a ledger'
         )
 
-    def _admit(self, events: Sequence[Event], size: int) -> None:
+    def _admit(self, events: Sequence[AnyForm], size: int) -> None:
         """Look at the disk now and then, and raise LedgerFull when the bound is reached."""
         bound = self._settings.spool_bytes
         now = self._clock()
@@ -200,16 +214,16 @@ class SpoolWriter:
             kind = LedgerFull if exc.errno in _FULL_ERRORS else LedgerError
             raise kind(f"cannot make the spool segment {path}: {exc.strerror}") from exc
         self._fd, self._number, self._offset = fd, self._number + 1, 0
-        if self._settings.fsync != "off":
+        if self._syncs:
             _sync_directory(self._directory)
 
     def _close_segment(self) -> None:
         if self._fd < 0:
             return
-        if self._settings.fsync != "off":
+        if self._syncs:
             self.sync()
         os.close(self._fd)
-        self._fd = -1
+        self._fd, self._room = -1, 0
 
     def _sync_after_append(self) -> None:
         if self._settings.fsync == "always" or self._clock() >= self._sync_at:
@@ -243,8 +257,8 @@ class SpoolReader:
         self.number = number
         self._fd = os.open(directory / segment_name(number), os.O_RDONLY | os.O_CLOEXEC)
 
-    def read(self, offset: int, max_bytes: int) -> SegmentRead:
-        """Read about `max_bytes` from `offset` (0 is the segment's start).
+    def read(self, offset: int, max_bytes: int, *, careful: bool = False) -> SegmentRead:
+        """Read about `max_bytes` from `offset` (0 is the segment's start); `careful` as in `decode_frames`.
 
         Raises LedgerError when the segment's format is not known.
         """
@@ -262,7 +276,7 @@ class SpoolReader:
                 break
             # One frame is longer than the buffer, or damage is: look at more.
             max_bytes = max(max_bytes * 2, found.wanted)
-        events, refused = decode_frames(found.frames)
+        events, refused = decode_frames(found.frames, careful=careful)
         unreadable = [UnreadableFrame(self.number, *line) for line in refused]
         unreadable += [
             UnreadableFrame(self.number, damage.offset, "damaged", damage.data)

@@ -7,33 +7,31 @@ from typing import Final
 import msgspec
 
 from metis.facts.decision import RouteDecision
-from metis.facts.identity import SessionFacts
-from metis.facts.usage import PaidBy, Usage, UsageSource
-from metis.trace.events.llm import CallOutcome, CallRole, LlmCallCompleted, LlmCallStarted
+from metis.facts.usage import Usage, UsageSource
+from metis.trace.events.event import TURN_PREFIX
+from metis.trace.events.groups import CALL_END, TURN_KIND, CallOutcome, Packed, TurnOutcome
+from metis.trace.events.llm import LlmCallCompleted, LlmCallStarted
 from metis.trace.events.route import RouteDecided
-from metis.trace.events.turn import FidelityNote, TurnCompleted, TurnOutcome
+from metis.trace.events.turn import FidelityNote, TurnCompleted
 from metis.turn.actions import Inbound
+from metis.turn.course import Way
 from metis.turn.crossing import estimate_usage
 from metis.turn.engine import Engine
 from metis.turn.features import read_features
+from metis.turn.intake import Intake
 from metis.wire.codec import ResponseFacts
-from metis.wire.splice import Fields
 
-TURN_PREFIX: Final = "turn_"
 _NO_USAGE: Final = Usage()
+_MOST_WORD: Final = 200  # of an upstream's: groups are remembered, so none may be long
 
 
-class CallState(msgspec.Struct, kw_only=True):
-    """One upstream attempt while it runs."""
+class CallState(msgspec.Struct):
+    """One upstream attempt while it runs. `kind` is a packed CallKind."""
 
     call_id: str
     attempt: int
-    role: CallRole
-    provider: str
-    price_provider: str
-    free: bool
-    model: str
-    upstream_shape: str
+    way: Way
+    kind: Packed
     body_bytes: int
     started_ns: int
     started_s: float
@@ -47,174 +45,102 @@ class CallState(msgspec.Struct, kw_only=True):
     open: bool = True
 
 
-class Ending(msgspec.Struct, kw_only=True):
-    """How a turn ended. `notes` are of what was done to the request and the answer on their way."""
-
-    outcome: TurnOutcome
-    http_status: int
-    call: CallState | None
-    response_id: str = ""
-    fields: Fields
-    messages: list[msgspec.Raw]
-    notes: tuple[FidelityNote, ...]
-
-
 class TurnLedger:
-    """Makes one turn's events, each with all the ids of the turn.
+    """Makes one turn's events. Their fields are given by place, which costs a tenth of giving them by name."""
 
-    The ids are written out in every event: putting them in by `**` costs as much as the rest of an event.
-    """
+    __slots__ = ("_engine", "_inbound", "_intake", "_turn_id")
 
-    __slots__ = (
-        "_engine",
-        "_inbound",
-        "_paid_by",
-        "_previous",
-        "_stem",
-        "_stream",
-        "_turn_id",
-        "requested_model",
-        "session",
-    )
-
-    def __init__(
-        self,
-        engine: Engine,
-        inbound: Inbound,
-        session: SessionFacts,
-        turn: tuple[str, str],
-        *,
-        requested_model: str,
-        stream: bool,
-    ) -> None:
+    def __init__(self, engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> None:
         self._engine = engine
         self._inbound = inbound
-        self._stream = stream
-        self.requested_model = requested_model
-        self.session = session
-        self._turn_id, self._previous = turn
-        self._stem = self._turn_id.removeprefix(TURN_PREFIX)
-        self._paid_by = PaidBy.CLIENT if inbound.client_credential else PaidBy.GATEWAY
+        self._intake = intake
+        self._turn_id = turn_id
 
     def call_id(self, attempt: int) -> str:
-        return f"call_{self._stem}_{attempt}"
+        return f"call_{self._turn_id.removeprefix(TURN_PREFIX)}_{attempt}"
 
     def decided(self, decision: RouteDecision, now_s: float) -> RouteDecided:
-        who, session = self._inbound.principal, self.session
         decision_id, told = self._engine.decisions.tell(decision)
         return RouteDecided(
-            event_id=f"evt_{self._stem}_route",
-            ts=int(now_s * 1_000_000),
-            org_id=who.org_id,
-            team_id=who.team_id,
-            user_id=who.user_id,
-            project_id=who.project_id,
-            key_id=who.key_id,
-            client=session.client,
-            session_id=session.session_id,
-            agent_id=session.agent_id,
-            parent_agent_id=session.parent_agent_id,
-            turn_id=self._turn_id,
-            previous_turn_id=self._previous,
-            decision_id=decision_id,
-            decision=told,
-            policy=self._engine.generation,
+            self._turn_id,
+            int(now_s * 1_000_000),
+            self._intake.whose,
+            decision_id,
+            told,
+            self._engine.generation,
         )
 
     def started(self, call: CallState) -> LlmCallStarted:
-        inbound, session = self._inbound, self.session
-        who = inbound.principal
+        intake = self._intake
         return LlmCallStarted(
-            event_id=f"evt_{self._stem}_{call.attempt}_start",
-            ts=int(call.started_s * 1_000_000),
-            org_id=who.org_id,
-            team_id=who.team_id,
-            user_id=who.user_id,
-            project_id=who.project_id,
-            key_id=who.key_id,
-            client=session.client,
-            session_id=session.session_id,
-            agent_id=session.agent_id,
-            parent_agent_id=session.parent_agent_id,
-            turn_id=self._turn_id,
-            previous_turn_id=self._previous,
-            call_id=call.call_id,
-            attempt=call.attempt,
-            role=call.role,
-            provider=call.provider,
-            model=call.model,
-            requested_model=self.requested_model,
-            operation=inbound.operation,
-            shape=inbound.shape,
-            upstream_shape=call.upstream_shape,
-            stream=self._stream,
-            paid_by=self._paid_by,
-            request_bytes=call.body_bytes,
+            self._turn_id,
+            int(call.started_s * 1_000_000),
+            intake.whose,
+            call.kind,
+            call.attempt,
+            intake.previous,
+            call.body_bytes,
         )
 
     def completed(
         self, call: CallState, facts: ResponseFacts, outcome: CallOutcome, now_s: float
     ) -> LlmCallCompleted:
         """The end of an attempt, priced with the price of the day it began on."""
-        inbound, session = self._inbound, self.session
-        who = inbound.principal
         usage, source = self._usage(call, facts, outcome)
         cost, price_unknown, unpriced = self._price(call, usage)
-        first = call.first_byte_ns
+        if usage is None:
+            usage = _NO_USAGE
+        intake, first, started = self._intake, call.first_byte_ns, call.started_ns
         return LlmCallCompleted(
-            event_id=f"evt_{self._stem}_{call.attempt}_end",
-            ts=int(now_s * 1_000_000),
-            org_id=who.org_id,
-            team_id=who.team_id,
-            user_id=who.user_id,
-            project_id=who.project_id,
-            key_id=who.key_id,
-            client=session.client,
-            session_id=session.session_id,
-            agent_id=session.agent_id,
-            parent_agent_id=session.parent_agent_id,
-            turn_id=self._turn_id,
-            previous_turn_id=self._previous,
-            call_id=call.call_id,
-            attempt=call.attempt,
-            role=call.role,
-            provider=call.provider,
-            model=call.model,
-            requested_model=self.requested_model,
-            operation=inbound.operation,
-            shape=inbound.shape,
-            upstream_shape=call.upstream_shape,
-            stream=self._stream,
-            paid_by=self._paid_by,
-            outcome=outcome,
-            http_status=call.http_status,
-            failure=call.failure,
-            failure_cause=call.cause,
-            error_type=call.error_type,
-            usage=usage or _NO_USAGE,
-            usage_source=source,
-            cost_nano_usd=cost,
-            price_unknown=price_unknown,
-            unpriced=unpriced,
-            stop=facts.stop,
-            tool_calls=facts.tool_calls,
-            response_id=facts.response_id,
-            response_model=facts.model,
-            upstream_request_id=call.request_id,
-            request_bytes=call.body_bytes,
-            response_bytes=call.response_bytes,
-            first_byte_ms=(first - call.started_ns) / 1e6 if first else -1.0,
-            duration_ms=(self._engine.clock.monotonic_ns() - call.started_ns) / 1e6,
+            self._turn_id,
+            int(now_s * 1_000_000),
+            intake.whose,
+            call.kind,
+            call.attempt,
+            intake.previous,
+            call.body_bytes,
+            CALL_END.pack(
+                outcome,
+                call.http_status,
+                call.failure,
+                call.cause,
+                call.error_type[:_MOST_WORD],
+                source,
+                price_unknown,
+                unpriced,
+                facts.stop,
+                facts.model[:_MOST_WORD],
+            ),
+            (self._engine.clock.monotonic_ns() - started) // 1000,
+            (first - started) // 1000 if first else -1,
+            call.response_bytes,
+            facts.response_id,
+            call.request_id,
+            cost,
+            usage.input_tokens,
+            usage.cache_read_tokens,
+            usage.output_tokens,
+            usage.cache_write_5m_tokens,
+            usage.cache_write_1h_tokens,
+            usage.reasoning_tokens,
+            usage.input_audio_tokens,
+            usage.output_audio_tokens,
+            usage.server_tools,
+            facts.tool_calls,
         )
 
     def _price(self, call: CallState, usage: Usage | None) -> tuple[int, bool, tuple[str, ...]]:
         """The cost, whether it is unknown or lacks something, and what it lacks."""
-        operation = self._inbound.operation
-        if usage is None or call.free or operation == "count_tokens":
-            return 0, operation == "relay", ()
-        priced = self._engine.pricing.cost(call.price_provider, call.model, usage, call.started_s)
-        unknown = not priced.known or bool(priced.unpriced) or operation == "relay"
-        return priced.nano_usd, unknown, priced.unpriced
+        operation, way = self._inbound.operation, call.way
+        relayed = operation == "relay"
+        if usage is None or way.provider.kind.free or operation == "count_tokens":
+            return 0, relayed, ()
+        priced = self._engine.pricing.cost(
+            way.provider.price_provider, way.decision.model, usage, call.started_s
+        )
+        if priced is None:
+            return 0, True, ()
+        return priced.nano_usd, relayed or bool(priced.unknown_parts), priced.unknown_parts
 
     def _usage(
         self, call: CallState, facts: ResponseFacts, outcome: CallOutcome
@@ -233,40 +159,43 @@ class TurnLedger:
             return estimate_usage(facts, call.body_bytes), UsageSource.ESTIMATED
         return None, UsageSource.UNKNOWN
 
-    def turn_completed(self, ending: Ending, now_s: float) -> TurnCompleted:
-        inbound, call, session = self._inbound, ending.call, self.session
-        who = inbound.principal
-        retry = inbound.head.named.get(b"x-stainless-retry-count", b"0") != b"0"
+    def turn_completed(
+        self,
+        call: CallState | None,
+        ended: tuple[TurnOutcome, int, str],
+        notes: tuple[FidelityNote, ...],
+        now_s: float,
+    ) -> TurnCompleted:
+        """`ended`: the outcome, the status the client was sent, the answer's id. `notes`: what was done to either."""
+        inbound, intake = self._inbound, self._intake
+        outcome, http_status, response_id = ended
+        course, session = intake.course, intake.session
+        received_ns = inbound.received_ns
         return TurnCompleted(
-            event_id=f"evt_{self._stem}_turn",
-            ts=int(now_s * 1_000_000),
-            org_id=who.org_id,
-            team_id=who.team_id,
-            user_id=who.user_id,
-            project_id=who.project_id,
-            key_id=who.key_id,
-            client=session.client,
-            session_id=session.session_id,
-            agent_id=session.agent_id,
-            parent_agent_id=session.parent_agent_id,
-            turn_id=self._turn_id,
-            previous_turn_id=self._previous,
-            operation=inbound.operation,
-            shape=inbound.shape,
-            requested_model=self.requested_model,
-            provider=call.provider if call else "",
-            model=call.model if call else "",
-            outcome=ending.outcome,
-            http_status=ending.http_status,
-            attempts=call.attempt if call else 0,
-            auxiliary=session.auxiliary,
-            request_class=session.request_class,
-            client_version=session.client_version,
-            session_source=session.source,
-            stream=self._stream,
-            response_id=ending.response_id,
-            features=read_features(ending.fields, ending.messages, len(inbound.body), retry=retry),
-            fidelity=ending.notes,
-            overhead_us=(call.started_ns - inbound.received_ns) // 1000 if call else 0,
-            duration_ms=(self._engine.clock.monotonic_ns() - inbound.received_ns) / 1e6,
+            self._turn_id,
+            int(now_s * 1_000_000),
+            intake.whose,
+            TURN_KIND.pack(
+                inbound.operation,
+                inbound.shape,
+                course.named,
+                call.way.provider.name if call else "",
+                call.way.decision.model if call else "",
+                course.stream,
+                outcome,
+                http_status,
+                call.attempt if call else 0,
+                session.auxiliary,
+                session.request_class,
+                session.client_version,
+                session.source,
+            ),
+            intake.previous,
+            response_id,
+            (call.started_ns - received_ns) // 1000 if call else 0,
+            (self._engine.clock.monotonic_ns() - received_ns) // 1000,
+            read_features(
+                intake.body.fields, intake.messages, len(inbound.body), retry=course.retried
+            ),
+            notes,
         )

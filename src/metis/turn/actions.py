@@ -11,10 +11,10 @@ import msgspec
 from metis.facts.identity import Principal
 from metis.http.known_heads import RequestHead
 from metis.providers.provider import Origin
-from metis.trace.events import Event
+from metis.trace.events import AnyForm
 
 
-class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+class Inbound(msgspec.Struct, frozen=True):
     """A client's request after the door has authenticated it.
 
     `operation`: generate, count_tokens, embeddings, completions. `shape`: the API shape of the
@@ -33,7 +33,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     relay_path: bytes = b""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class Call(msgspec.Struct, frozen=True):
     """Make this upstream call. `head` is everything up to the body; timeouts are seconds."""
 
     call_id: str
@@ -52,7 +52,7 @@ class Cancel(msgspec.Struct, frozen=True):
     call_id: str
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class Reply(msgspec.Struct, frozen=True):
     """Begin the answer. `lines` are header lines. `body` None: more comes by Send and Finish; else it is all."""
 
     status: int
@@ -77,7 +77,7 @@ class Abort(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """Write these down, in this order, before the actions that follow."""
 
-    events: tuple[Event, ...]
+    events: tuple[AnyForm, ...]
 
 
 Action = Call | Cancel | Reply | Send | Finish | Abort | Record

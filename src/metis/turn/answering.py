@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from metis.facts.decision import RouteDecision
-from metis.http.headers import encode_headers, safe_value
 from metis.ir.response import ErrorInfo
-from metis.providers.provider import Provider
 from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound
+from metis.turn.course import Way
 from metis.turn.crossing import StreamCrossing, WholeCrossing
 from metis.turn.engine import Engine
 from metis.turn.outbound import Outbound
@@ -27,7 +24,7 @@ _WITHOUT_BODY: Final = (204, 205)
 _FIDELITY_ORDER: Final = ("edited", "mapped", "carried", "lost")
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A whole answer made here. `lines` are its header lines."""
 
     status: int
@@ -73,11 +70,11 @@ class Answerer:
             return StreamCrossing(shape, target, outbound.context, whole=whole)
         return WholeCrossing(shape, target, outbound.context, streamed=sent_stream)
 
-    def lines(self, decision: RouteDecision | None, notes: tuple[FidelityNote, ...]) -> bytes:
+    def lines(self, way: Way | None, notes: tuple[FidelityNote, ...]) -> bytes:
         """The answer's header lines: the upstream's, and Metis's own words."""
-        return self.head.lines + self._crossed_type + self._own_lines(decision, notes)
+        return self.head.lines + self._crossed_type + self._own_lines(way, notes)
 
-    def error(self, error: ErrorInfo, decision: RouteDecision | None) -> Answer:
+    def error(self, error: ErrorInfo, way: Way | None) -> Answer:
         """An error in the client's shape, with the ids it may quote and `retry-after` where it must be."""
         shape = self._engine.shapes.get(self._inbound.shape) or self._engine.shapes["openai_chat"]
         if error.request_id is None:
@@ -87,17 +84,14 @@ class Answerer:
         if error.status in (429, 503, 529):
             seconds = error.retry_after_s or self._engine.settings.retry_after_s
             lines += b"retry-after: %d\r\n" % max(1, round(seconds))
-        return Answer(
-            error.status, lines + self._own_lines(decision, ()), shape.encode_error(error)
-        )
+        return Answer(error.status, lines + self._own_lines(way, ()), shape.encode_error(error))
 
     def upstream_error(
         self,
         status: int,
         body: bytes,
         outbound: Outbound,
-        provider: Provider,
-        decision: RouteDecision | None,
+        way: Way,
     ) -> tuple[Answer, ErrorInfo]:
         """An upstream's error: untouched in its own shape, translated with the original inside else.
 
@@ -106,16 +100,17 @@ class Answerer:
         shapes = self._engine.shapes
         source = outbound.shape or shapes.get(self._inbound.shape) or shapes["openai_chat"]
         info = source.decode_error(status, body)
+        provider = way.provider
         gateway_pays = not self._inbound.client_credential
         if status in (401, 403) and gateway_pays:
-            return self.error(credential_refused(provider.name, status), decision), info
+            return self.error(credential_refused(provider.name, status), way), info
         if provider.kind.explain is not None:
             explained = provider.kind.explain(provider, info)
             if explained is not info:
-                return self.error(explained, decision), explained
+                return self.error(explained, way), explained
         if outbound.context is not None:
             self._crossed_type = _JSON_TYPE
-        lines = self.lines(decision, ())
+        lines = self.lines(way, ())
         if status in (429, 529) and not self.head.has_retry_after:
             # Codex gives up on a 429 without it; several others wait a random time.
             lines += b"retry-after: %d\r\n" % self._engine.settings.retry_after_s
@@ -124,16 +119,9 @@ class Answerer:
         target = shapes[self._inbound.shape]
         return Answer(status, lines, target.encode_error(info)), info
 
-    def _own_lines(self, decision: RouteDecision | None, notes: tuple[FidelityNote, ...]) -> bytes:
-        lines = b"x-metis-turn: %b\r\n" % self._turn_id.encode()
-        if decision is not None:
-            lines += _decision_lines(
-                decision.provider,
-                decision.model,
-                decision.slot,
-                decision.reason,
-                self._engine.embedded,
-            )
+    def _own_lines(self, way: Way | None, notes: tuple[FidelityNote, ...]) -> bytes:
+        told = way.told if way is not None else b""
+        lines = b"x-metis-turn: %b\r\n%b" % (self._turn_id.encode(), told)
         if notes:
             verbs = [note.verb for note in notes]
             said = ", ".join(
@@ -141,15 +129,3 @@ class Answerer:
             )
             lines += b"x-metis-fidelity: %b\r\n" % said.encode()
         return lines
-
-
-@lru_cache(maxsize=4096)
-def _decision_lines(provider: str, model: str, slot: str, reason: str, embedded: bool) -> bytes:
-    """The decision as the client is told it; decisions repeat, so their lines are kept."""
-    note = "; embedded model, no provider key is configured" if embedded else ""
-    return encode_headers(
-        (
-            (b"x-metis-model", safe_value(f"{provider}/{model}")),
-            (b"x-metis-route", safe_value(f"{slot}; {reason}{note}")),
-        )
-    )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from metis.trace.events.groups import Packed
 from metis.trace.events.turn import TurnFeatures
 from metis.wire.splice import Fields
 
@@ -59,6 +60,7 @@ class _Counts(msgspec.Struct, gc=False):
     marks: int = 0
 
 
+_encode: Final = msgspec.json.Encoder().encode
 _decode_entry: Final = msgspec.json.Decoder(_Entry).decode
 _decode_speaker: Final = msgspec.json.Decoder(_Speaker).decode
 _decode_tools: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -66,35 +68,45 @@ _decode_tools: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 def read_features(
     fields: Fields, messages: list[msgspec.Raw], request_bytes: int, *, retry: bool
-) -> TurnFeatures:
-    """Features of a request; nonsense in it counts as nothing. `messages`: its entries, undecoded."""
+) -> Packed:
+    """Features of a request as JSON of TurnFeatures; nonsense counts as nothing. `messages`: its entries, undecoded."""
+    counts = _counts(messages)
+    return Packed(
+        _encode(
+            TurnFeatures(
+                messages=len(messages),
+                tools=_tools(fields["tools"]) if "tools" in fields else 0,
+                tool_results=counts.results,
+                tool_errors=counts.errors,
+                images=counts.images,
+                documents=counts.documents,
+                user_characters=counts.characters,
+                request_bytes=request_bytes,
+                thinking="thinking" in fields
+                or "reasoning" in fields
+                or "reasoning_effort" in fields,
+                structured_output="response_format" in fields
+                or "text" in fields
+                or ("output_config" in fields and b'"format"' in bytes(fields["output_config"])),
+                cache_marks=counts.marks
+                + (_marks(fields["tools"]) if "tools" in fields else 0)
+                + (_marks(fields["system"]) if "system" in fields else 0),
+                retry=retry,
+            )
+        )
+    )
+
+
+def _counts(messages: list[msgspec.Raw]) -> _Counts:
+    """What stands in the entries after the model's last one: nothing before them is new."""
     counts = _Counts()
     for raw in reversed(messages[-_TAIL:]):
         entry = _entry(raw)
-        if entry is None:
+        if entry is None or entry.role == "assistant" or entry.type in _OWN_TYPES:
             break
-        if entry.role == "assistant" or entry.type in _OWN_TYPES:
-            break  # the model's: what stands after its last word is new
         if isinstance(entry, _Entry):
             _count(entry, counts)
-    return TurnFeatures(
-        messages=len(messages),
-        tools=_tools(fields["tools"]) if "tools" in fields else 0,
-        tool_results=counts.results,
-        tool_errors=counts.errors,
-        images=counts.images,
-        documents=counts.documents,
-        user_characters=counts.characters,
-        request_bytes=request_bytes,
-        thinking="thinking" in fields or "reasoning" in fields or "reasoning_effort" in fields,
-        structured_output="response_format" in fields
-        or "text" in fields
-        or ("output_config" in fields and b'"format"' in bytes(fields["output_config"])),
-        cache_marks=counts.marks
-        + (_marks(fields["tools"]) if "tools" in fields else 0)
-        + (_marks(fields["system"]) if "system" in fields else 0),
-        retry=retry,
-    )
+    return counts
 
 
 def _entry(raw: msgspec.Raw) -> _Speaker | None:

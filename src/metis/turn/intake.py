@@ -6,65 +6,68 @@ from typing import Final
 
 import msgspec
 
-from metis.trace.events.llm import CallRole
-from metis.turn.accounting import TurnLedger
+from metis.facts.identity import SessionFacts
+from metis.trace.events.groups import WHOSE, CallRole, Packed
 from metis.turn.actions import Inbound
+from metis.turn.course import Course, course_of
 from metis.turn.engine import Engine
 from metis.turn.sessions import message_slices
-from metis.wire.splice import Body, Fields, flag_field, read_body, text_field
+from metis.wire.splice import Body, Fields, read_body
 
 # What may stand only once: the gateway decides by these, so the upstream must read the same ones.
 _DECISIVE: Final = ("model", "stream", "max_tokens", "messages", "input")
 _LIMIT_FIELDS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _USUAL_MAX_TOKENS: Final = 8192
+_NO_MESSAGES: Final[list[msgspec.Raw]] = []
 
 
-class Intake(msgspec.Struct, frozen=True, kw_only=True):
+class Intake(msgspec.Struct, frozen=True):
     """What is known of a request before it is routed.
 
     `is_turn`: decisions and turn events are recorded; token counts are calls but no turns.
+    `previous` is the session's turn before this one, `whose` a packed Whose.
     """
 
+    course: Course
     body: Body
     messages: list[msgspec.Raw]
-    model: str
-    stream: bool
+    session: SessionFacts
+    previous: str
+    whose: Packed
     role: CallRole
     is_turn: bool
-    ledger: TurnLedger
 
 
 def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     """Raises CodecError on a body that is no JSON object or whose decisive fields have wrong types."""
-    relayed = inbound.operation == "relay"
-    head = inbound.head
+    operation = inbound.operation
+    relayed = operation == "relay"
     body = Body(inbound.body, {}) if relayed else read_body(inbound.body, _DECISIVE)
     fields = body.fields
-    model = text_field(fields, "model") or ""
-    stream = flag_field(fields, "stream") is True
-    said = engine.identify(head.named, fields, head.path.decode("latin-1"))
-    is_turn = inbound.operation not in ("count_tokens", "relay")
-    previous = ""
-    messages = message_slices(fields) if is_turn else []
+    course = course_of(engine, inbound, fields)
+    said = engine.identify(inbound.head.named, fields, course.path)
+    who = inbound.principal
+    previous, messages = "", _NO_MESSAGES
+    is_turn = not relayed and operation != "count_tokens"
     if is_turn:
-        key_id = inbound.principal.key_id
+        messages = message_slices(fields)
         if not said.session_id:
-            session_id = engine.sessions.recognise((key_id, said.client), fields, messages)
+            session_id = engine.sessions.recognise((who.key_id, said.client), fields, messages)
             said = msgspec.structs.replace(said, session_id=session_id, source="prefix")
-        previous = engine.sessions.succeed(key_id, said.session_id, turn_id)
-    ledger = TurnLedger(
-        engine, inbound, said, (turn_id, previous), requested_model=model, stream=stream
+        previous = engine.sessions.succeed(who.key_id, said.session_id, turn_id)
+    whose = WHOSE.pack(
+        who.org_id,
+        who.team_id,
+        who.user_id,
+        who.project_id,
+        who.key_id,
+        said.client,
+        said.session_id,
+        said.agent_id,
+        said.parent_agent_id,
     )
-    auxiliary = bool(said.auxiliary) or not is_turn
-    return Intake(
-        body=body,
-        messages=messages,
-        model=model,
-        stream=stream,
-        role="relay" if relayed else "auxiliary" if auxiliary else "main",
-        is_turn=is_turn,
-        ledger=ledger,
-    )
+    role = "relay" if relayed else "auxiliary" if said.auxiliary or not is_turn else "main"
+    return Intake(course, body, messages, said, previous, whose, role, is_turn)
 
 
 def max_tokens(fields: Fields) -> int:

@@ -11,16 +11,14 @@ from typing import Final
 
 from metis.accounts.admission import Refusal, Reservation
 from metis.errors import BadRequest, CodecError, MetisError
-from metis.facts.decision import RouteDecision
 from metis.facts.failure import CallFailure, FailureCause, FailureClass
 from metis.facts.usage import Usage
 from metis.http.headers import Headers
 from metis.ir.response import ErrorInfo
-from metis.providers.provider import Provider
-from metis.trace.events import Event
-from metis.trace.events.llm import CallOutcome
+from metis.trace.events import AnyForm
+from metis.trace.events.llm import CallOutcome, LlmCallCompleted
 from metis.trace.events.turn import FidelityNote, TurnOutcome
-from metis.turn.accounting import CallState, Ending, TurnLedger
+from metis.turn.accounting import CallState, TurnLedger
 from metis.turn.actions import (
     Abort,
     Action,
@@ -34,6 +32,7 @@ from metis.turn.actions import (
     Send,
 )
 from metis.turn.answering import Answer, Answerer
+from metis.turn.course import Way
 from metis.turn.engine import Engine
 from metis.turn.intake import Intake, max_tokens, read_intake
 from metis.turn.outbound import Outbound, request_head
@@ -56,7 +55,6 @@ class Turn:
         "_answerer",
         "_call",
         "_client_status",
-        "_decision",
         "_engine",
         "_error_body",
         "_facts",
@@ -64,13 +62,13 @@ class Turn:
         "_intake",
         "_ledger",
         "_outbound",
-        "_provider",
         "_receiver",
         "_recorded",
         "_sent_ns",
         "_spoke",
         "_stale_retries",
         "_ticked_ns",
+        "_way",
         "done",
         "turn_id",
     )
@@ -82,8 +80,7 @@ class Turn:
         self._answerer = Answerer(engine, inbound, self.turn_id)
         self._intake: Intake | None = None
         self._ledger: TurnLedger | None = None
-        self._decision: RouteDecision | None = None
-        self._provider: Provider | None = None
+        self._way: Way | None = None
         self._outbound: Outbound | None = None
         self._call: CallState | None = None
         self._admitted: Reservation | None = None
@@ -104,22 +101,22 @@ class Turn:
         """Read, route and translate the request; ask for its first upstream call, or refuse it."""
         try:
             intake = self._intake = read_intake(self._engine, self._inbound, self.turn_id)
-            self._ledger = intake.ledger
+            self._ledger = TurnLedger(self._engine, self._inbound, intake, self.turn_id)
             plan = prepare(self._engine, self._inbound, intake, self.turn_id)
         except MetisError as error:
             return self._refuse(refusal(error))
         if isinstance(plan, Answer):
             self.done = True
-            return [Reply(status=plan.status, lines=plan.lines, body=plan.body)]
-        self._decision, self._provider, self._outbound = plan.decision, plan.provider, plan.outbound
+            return [Reply(plan.status, plan.lines, plan.body)]
+        self._way, self._outbound = plan
         return self._attempt(1)
 
     def head(self, call_id: str, status: int, headers: Headers) -> Actions:
         """The upstream's status and headers are there."""
-        call = self._current(call_id)
-        if call is None or self._outbound is None or self._provider is None:
+        call, outbound = self._current(call_id), self._outbound
+        if call is None or outbound is None:
             return NOTHING
-        answerer, outbound = self._answerer, self._outbound
+        answerer = self._answerer
         head = answerer.head = read_reply_head(headers, crossed=outbound.context is not None)
         call.http_status = status
         call.request_id = head.request_id
@@ -132,7 +129,7 @@ class Turn:
             return NOTHING
         self._client_status = status
         self._sent_ns = self._engine.clock.monotonic_ns()
-        return [Reply(status=status, lines=self._reply_lines(), body=None)]
+        return [Reply(status, self._reply_lines(), None)]
 
     def feed(self, call_id: str, data: bytes) -> Actions | bytes:
         """More of the upstream's body. Bytes are to be sent on, as most are: an action for each costs too much."""
@@ -186,7 +183,7 @@ class Turn:
         self._client_status = call.http_status
         self.done = True
         outcome: CallOutcome = "error" if facts.error else "ok"
-        reply = Reply(status=call.http_status, lines=self._reply_lines(), body=out)
+        reply = Reply(call.http_status, self._reply_lines(), out)
         return [self._settled(outcome), reply]
 
     def failed(self, call_id: str, failure: CallFailure) -> Actions:
@@ -198,16 +195,16 @@ class Turn:
         call.failure, call.cause = failure.failure.value, failure.cause.value
         if failure.cause is FailureCause.LEDGER:
             self._release(0)
-            return self._refuse(of_failure(failure, call.provider))
+            return self._refuse(of_failure(failure, call.way.provider.name))
         if self._client_status:
-            return self._broken_off(of_failure(failure, call.provider))
+            return self._broken_off(of_failure(failure, call.way.provider.name))
         stale = failure.cause is FailureCause.STALE
         if stale and self._stale_retries < self._engine.settings.stale_retries:
             # A pooled connection that the upstream had closed already: the request was never read.
             self._stale_retries += 1
             completed = self._call_completed("error", self._engine.clock.time())
             return [Record((completed,)), *self._attempt(call.attempt + 1)]
-        return self._answer_failure(of_failure(failure, call.provider))
+        return self._answer_failure(of_failure(failure, call.way.provider.name))
 
     def client_gone(self) -> Actions:
         """The client hung up: cancel what runs, write down what was used."""
@@ -225,7 +222,7 @@ class Turn:
     def apology(self) -> Reply:
         """What the client is told, in its own shape, when Metis itself failed on its request."""
         answer = self._answerer.error(OWN_FAILURE, None)
-        return Reply(status=answer.status, lines=answer.lines, body=answer.body)
+        return Reply(answer.status, answer.lines, answer.body)
 
     def tick(self, now_ns: int) -> Actions:
         """Time has passed: say a heartbeat into a stream that has been silent for long."""
@@ -257,31 +254,21 @@ class Turn:
         return call
 
     def _is_stream(self) -> bool:
-        return self._intake is not None and self._intake.stream
+        return self._intake is not None and self._intake.course.stream
 
     def _attempt(self, number: int) -> Actions:
         """Reserve, write the start down, and call."""
-        engine, outbound, provider, ledger = (
-            self._engine,
-            self._outbound,
-            self._provider,
-            self._ledger,
-        )
-        if outbound is None or provider is None or ledger is None or self._intake is None:
+        engine, outbound, way, ledger = self._engine, self._outbound, self._way, self._ledger
+        if outbound is None or way is None or ledger is None or self._intake is None:
             return NOTHING
-        upstream_shape = outbound.shape.name if outbound.shape else self._inbound.shape
         call = self._call = CallState(
-            call_id=ledger.call_id(number),
-            attempt=number,
-            role=self._intake.role,
-            provider=provider.name,
-            price_provider=provider.price_provider,
-            free=provider.kind.free,
-            model=self._decision.model if self._decision else self._intake.model,
-            upstream_shape=upstream_shape,
-            body_bytes=len(outbound.body),
-            started_ns=engine.clock.monotonic_ns(),
-            started_s=engine.clock.time(),
+            ledger.call_id(number),
+            number,
+            way,
+            way.kind(self._intake.role),
+            len(outbound.body),
+            engine.clock.monotonic_ns(),
+            engine.clock.time(),
         )
         admitted = engine.admission.reserve(
             self._inbound.principal, call.call_id, self._most_it_can_cost
@@ -301,29 +288,30 @@ class Turn:
         return [
             Record((ledger.started(call),)),
             Call(
-                call_id=call.call_id,
-                origin=provider.origin,
-                head=request_head(self._inbound, provider, outbound, upstream_shape),
-                body=outbound.body,
-                provider=provider.name,
-                connect_timeout_s=settings.connect_timeout_s,
-                first_byte_timeout_s=settings.first_byte_timeout_s,
-                idle_timeout_s=settings.idle_timeout_s,
+                call.call_id,
+                way.provider.origin,
+                request_head(outbound, way),
+                outbound.body,
+                way.provider.name,
+                settings.connect_timeout_s,
+                settings.first_byte_timeout_s,
+                settings.idle_timeout_s,
             ),
         ]
 
     def _most_it_can_cost(self) -> int:
         """An upper bound: every byte a token of fresh input, and all the output that was allowed."""
         call = self._call
-        if call is None or call.free or self._intake is None:
+        if call is None or self._intake is None or call.way.provider.kind.free:
             return 0
         allowed = max_tokens(self._intake.body.fields)
         most = Usage(input_tokens=call.body_bytes, output_tokens=allowed)
-        return self._engine.pricing.cost(
-            call.price_provider, call.model, most, call.started_s
-        ).nano_usd
+        priced = self._engine.pricing.cost(
+            call.way.provider.price_provider, call.way.decision.model, most, call.started_s
+        )
+        return 0 if priced is None else priced.nano_usd
 
-    def _call_completed(self, outcome: CallOutcome, now_s: float) -> Event:
+    def _call_completed(self, outcome: CallOutcome, now_s: float) -> LlmCallCompleted:
         """Settle the reservation and make the attempt's closing event."""
         if self._ledger is None or self._call is None:
             raise BadRequest("a turn without a call cannot complete one")
@@ -335,11 +323,11 @@ class Turn:
 
     def _class_error(self, call: CallState, error: ErrorInfo) -> None:
         """An error inside a 2xx answer has no status of its own: its shape's codec has found it one."""
-        if call.failure or self._provider is None:
+        if call.failure:
             return
         call.error_type = error.code or error.kind
         status = error.status if error.status >= 400 else 500
-        call.failure = self._provider.classify(status, call.error_type).value
+        call.failure = call.way.provider.classify(status, call.error_type).value
 
     def _release(self, spent_nano_usd: int) -> None:
         if self._admitted is not None:
@@ -357,61 +345,54 @@ class Turn:
             return Record(closing)
         return Record((self._call_completed(outcome, now_s), *closing))
 
-    def _closing_events(self, outcome: TurnOutcome, now_s: float) -> tuple[Event, ...]:
+    def _closing_events(self, outcome: TurnOutcome, now_s: float) -> tuple[AnyForm, ...]:
         ledger, intake = self._ledger, self._intake
         if ledger is None or intake is None or not intake.is_turn:
             return ()
-        ending = Ending(
-            outcome=outcome,
-            http_status=self._client_status,
-            call=self._call,
-            response_id=self._facts.response_id,
-            fields=intake.body.fields,
-            messages=intake.messages,
-            notes=self._fidelity(),
-        )
-        turn = ledger.turn_completed(ending, now_s)
-        decision = self._decision
-        return (turn,) if decision is None else (ledger.decided(decision, now_s), turn)
+        ended = outcome, self._client_status, self._facts.response_id
+        turn = ledger.turn_completed(self._call, ended, self._fidelity(), now_s)
+        way = self._way
+        return (turn,) if way is None else (ledger.decided(way.decision, now_s), turn)
 
     def _fidelity(self) -> tuple[FidelityNote, ...]:
-        notes = self._outbound.notes if self._outbound is not None else ()
-        return notes + self._receiver.notes() if self._receiver is not None else notes
+        outbound, receiver = self._outbound, self._receiver
+        notes = outbound.notes if outbound is not None else ()
+        return notes + receiver.notes() if receiver is not None else notes
 
     def _reply_lines(self) -> bytes:
-        return self._answerer.lines(self._decision, self._fidelity())
+        return self._answerer.lines(self._way, self._fidelity())
 
     def _refuse(self, error: ErrorInfo) -> Actions:
         """Answer with an error of Metis's own; nothing was spent."""
         self.done = True
         self._client_status = error.status
         events = self._closing_events("refused", self._engine.clock.time())
-        answer = self._answerer.error(error, self._decision)
-        reply = Reply(status=answer.status, lines=answer.lines, body=answer.body)
+        answer = self._answerer.error(error, self._way)
+        reply = Reply(answer.status, answer.lines, answer.body)
         return [Record(events), reply] if events else [reply]
 
     def _upstream_error(self, call: CallState, body: bytes) -> Actions:
         """An error status from the upstream: its own words where the shape is the client's (P3)."""
         self.done = True
-        if self._provider is None or self._outbound is None:
+        if self._outbound is None:
             return NOTHING
         answer, info = self._answerer.upstream_error(
-            call.http_status, body, self._outbound, self._provider, self._decision
+            call.http_status, body, self._outbound, call.way
         )
         call.error_type = info.code or info.kind
-        call.failure = self._provider.classify(call.http_status, call.error_type).value
+        call.failure = call.way.provider.classify(call.http_status, call.error_type).value
         self._client_status = answer.status
-        reply = Reply(status=answer.status, lines=answer.lines, body=answer.body)
+        reply = Reply(answer.status, answer.lines, answer.body)
         return [self._settled("error"), reply]
 
     def _answer_failure(self, error: ErrorInfo) -> Actions:
         """No answer came, and the client has seen nothing yet."""
         self.done = True
         self._client_status = error.status
-        answer = self._answerer.error(error, self._decision)
+        answer = self._answerer.error(error, self._way)
         return [
             self._settled("error"),
-            Reply(status=answer.status, lines=answer.lines, body=answer.body),
+            Reply(answer.status, answer.lines, answer.body),
         ]
 
     def _broken_off(self, error: ErrorInfo) -> Actions:
@@ -451,7 +432,9 @@ class Turn:
         call.failure = FailureClass.UPSTREAM.value
         call.cause = FailureCause.PROTOCOL.value
         error = ErrorInfo(
-            status=502, kind="api", message=f"{call.provider} answered with nonsense: {detail}"
+            status=502,
+            kind="api",
+            message=f"{call.way.provider.name} answered with nonsense: {detail}",
         )
         ended = self._broken_off(error) if self._client_status else self._answer_failure(error)
         return [*cancel, *ended]

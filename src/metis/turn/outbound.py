@@ -3,58 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from metis.errors import BadRequest
-from metis.http.headers import HOP_BY_HOP, connection_options, encode_headers
-from metis.http.known_heads import RequestHead
 from metis.providers.provider import Provider
 from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound
+from metis.turn.course import Way
 from metis.turn.crossing import as_fidelity
 from metis.wire.codec import ReplyContext, Shape
 from metis.wire.effective_tools import reply_tools
 from metis.wire.splice import Body, Fields, edit_body, read_body
 
-# Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
-# gateway credential, and what would let an upstream answer in a coding nobody asked for.
-_NEVER_SENT: Final = HOP_BY_HOP | frozenset(
-    {
-        b"host",
-        b"content-length",
-        b"content-encoding",
-        b"content-type",
-        b"accept-encoding",
-        b"expect",
-        b"authorization",
-        b"x-api-key",
-        b"api-key",
-        b"cookie",
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
-        b"x-real-ip",
-    }
-)
-_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
-_OTHER_SHAPE: Final = {
-    "anthropic_messages": (b"openai-",),
-    "openai_chat": (b"anthropic-",),
-    "openai_responses": (b"anthropic-",),
-}
-# What a translated request says: this version still takes temperature and top_p, which the newer
-# ones refuse (clients.md: "use 2023-06-01 when translating").
-_TRANSLATED_HEADERS: Final = {"anthropic_messages": ((b"anthropic-version", b"2023-06-01"),)}
-# Every key of the gateway itself holds this: such a value never leaves.
-KEY_MARK: Final = b"sk-metis-"
 _ASK_USAGE: Final = b'{"include_usage":true}'
 
 
-class Outbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Outbound(msgspec.Struct, frozen=True, gc=False):
     """A request ready to leave. `shape` is the upstream's; `context` is set for a crossing only."""
 
     body: bytes
@@ -87,7 +53,7 @@ def same_shape(body: Body, shape: Shape, provider: Provider, names: tuple[str, s
             strip_usage = True
             notes.append(FidelityNote("edited", "$.stream_options", "usage is always asked for"))
     if not edits:
-        return Outbound(body=body.text, shape=shape, path=path)
+        return Outbound(body.text, shape, path)
     return Outbound(
         body=edit_body(body, edits),
         shape=shape,
@@ -216,55 +182,12 @@ def _is_true(fields: Fields, name: str) -> bool:
     return raw is not None and bytes(raw) == b"true"
 
 
-def request_head(inbound: Inbound, provider: Provider, outbound: Outbound, target: str) -> bytes:
-    """The upstream request's head: the client's headers as an open list, our credential, our framing."""
-    foreign = (
-        _OTHER_SHAPE[target] if outbound.context is not None and target in _OTHER_SHAPE else ()
+def request_head(outbound: Outbound, way: Way) -> bytes:
+    """The upstream request's head."""
+    return b"%b %b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n" % (
+        outbound.method,
+        outbound.path,
+        way.lines,
+        b"content-type: %b\r\n" % outbound.content_type if outbound.content_type else b"",
+        len(outbound.body),
     )
-    return (
-        b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%b%b%baccept-encoding: identity\r\ncontent-length: %d\r\n\r\n"
-        % (
-            outbound.method,
-            outbound.path,
-            provider.host,
-            (_relayed_again if inbound.head.known else _relayed_lines)(
-                inbound.head, provider.own_headers, foreign
-            ),
-            encode_headers(_TRANSLATED_HEADERS.get(target, ()))
-            if outbound.context is not None
-            else b"",
-            provider.header_lines,
-            _credential_lines(inbound, provider),
-            b"content-type: %b\r\n" % outbound.content_type if outbound.content_type else b"",
-            len(outbound.body),
-        )
-    )
-
-
-def _relayed_lines(head: RequestHead, own: frozenset[bytes], foreign: tuple[bytes, ...]) -> bytes:
-    """The client's header lines that go on; not those a provider has of its `own` or that are `foreign` to it."""
-    dropped = _NEVER_SENT | own
-    connection = head.named.get(b"connection")
-    if connection is not None:
-        dropped |= connection_options(connection)
-    unwanted = (b"x-metis-", *foreign)
-    return encode_headers(
-        (name, value)
-        for name, value in head.headers
-        if (lowered := name.lower()) not in dropped and not lowered.startswith(unwanted)
-    )
-
-
-_relayed_again: Final = lru_cache(maxsize=1024)(_relayed_lines)
-
-
-def _credential_lines(inbound: Inbound, provider: Provider) -> bytes:
-    if inbound.client_credential:
-        return encode_headers(
-            (name, value)
-            for name, value in inbound.head.headers
-            if name.lower() in _CREDENTIALS and KEY_MARK not in value
-        )
-    if provider.credential is None:
-        return b""
-    return b"%b: %b\r\n" % provider.credential

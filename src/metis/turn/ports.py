@@ -7,24 +7,17 @@ from typing import Protocol
 
 import msgspec
 
+from metis.catalog.rates import Cost
 from metis.facts.failure import CallFailure
 from metis.facts.identity import SessionFacts
 from metis.facts.usage import Usage
 from metis.http.headers import Headers
 
 
-class Cost(msgspec.Struct, frozen=True):
-    """Nano-dollars of one call. `known` False: no price at all; `unpriced`: parts that have none."""
-
-    nano_usd: int
-    known: bool = True
-    unpriced: tuple[str, ...] = ()
-
-
 class Pricing(Protocol):
-    """Prices by the day: `at_s` is epoch seconds."""
+    """Prices by the day: `at_s` is epoch seconds. None when there is no price at all."""
 
-    def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost: ...
+    def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost | None: ...
 
 
 class Identify(Protocol):

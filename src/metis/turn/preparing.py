@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from metis.catalog.names import AUTO_NAMES
-from metis.errors import BadRequest, Forbidden, NotFound
+from metis.errors import Forbidden, NotFound
 from metis.facts.decision import RouteDecision
 from metis.providers.provider import Provider
-from metis.routing.slot import Question
 from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound
 from metis.turn.answering import Answer
 from metis.turn.counting import estimate_count
+from metis.turn.course import Course, Way
 from metis.turn.crossing import as_fidelity
 from metis.turn.engine import Engine
 from metis.turn.intake import Intake
@@ -31,15 +30,13 @@ from metis.turn.refusals import THREAD_REFUSAL
 from metis.wire.codec import FOREIGN_SIGNATURE, Shape
 from metis.wire.splice import Body, read_body
 
-_MAX_MODEL_NAME: Final = 256
 FOREIGN_MARK: Final = FOREIGN_SIGNATURE.encode()
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(NamedTuple):
     """Where the request goes and in what form."""
 
-    decision: RouteDecision
-    provider: Provider
+    way: Way
     outbound: Outbound
 
 
@@ -48,8 +45,9 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
 
     Raises RequestError (unknown model, forbidden model) and CodecError (a body that cannot be crossed).
     """
-    if inbound.operation == "relay":
-        return _relay(engine, inbound)
+    operation, course = inbound.operation, intake.course
+    if operation == "relay":
+        return _relay(engine, inbound, course)
     shape = engine.shapes.get(inbound.shape)
     if shape is not None and shape.name == "anthropic_messages" and "thread" in intake.body.fields:
         return Answer(
@@ -57,28 +55,25 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
             lines=b"content-type: application/json\r\n",
             body=shape.encode_error(THREAD_REFUSAL),
         )
-    decision = engine.router.decide(_question(engine, inbound, intake))
-    provider = engine.providers[decision.provider]
-    if inbound.operation == "generate" and shape is not None:
-        outbound = _generation(engine, inbound, intake, shape, (provider, decision.model, turn_id))
-        return Plan(decision, provider, with_edits(outbound, provider, inbound.operation))
-    if provider.path_for(inbound.operation) is None:
-        if inbound.operation == "count_tokens" and shape is not None:
-            way = (provider, decision.model, turn_id)
-            outbound = _count(engine, inbound, intake, shape, way)
-            return Plan(decision, provider, outbound) if outbound else estimate_count(inbound.body)
+    way = course.way(engine.router.decide(course.asked()))
+    provider, model = way.provider, way.decision.model
+    if operation == "generate" and shape is not None:
+        outbound = _generation(engine, inbound, intake, shape, (provider, model, turn_id))
+        return Plan(way, with_edits(outbound, provider, operation))
+    if provider.path_for(operation) is None:
+        if operation == "count_tokens" and shape is not None:
+            outbound = _count(engine, inbound, intake, shape, (provider, model, turn_id))
+            return Plan(way, outbound) if outbound else estimate_count(inbound.body)
         raise NotFound(
-            f"model {decision.model!r} is served by {provider.name!r}, which has no "
-            f"{inbound.operation} endpoint; name a model of a provider that has one",
+            f"model {model!r} is served by {provider.name!r}, which has no "
+            f"{operation} endpoint; name a model of a provider that has one",
             code="model_not_found",
         )
-    outbound = raw_operation(
-        inbound.operation, intake.body, provider, (decision.model, intake.model)
-    )
-    return Plan(decision, provider, with_edits(outbound, provider, inbound.operation))
+    outbound = raw_operation(operation, intake.body, provider, (model, course.model))
+    return Plan(way, with_edits(outbound, provider, operation))
 
 
-def _relay(engine: Engine, inbound: Inbound) -> Plan:
+def _relay(engine: Engine, inbound: Inbound, course: Course) -> Plan:
     """A path of a provider as it is: nobody is asked, nothing is edited, nothing is known of its price."""
     provider = engine.providers.get(inbound.relay_to)
     if provider is None:
@@ -93,7 +88,7 @@ def _relay(engine: Engine, inbound: Inbound) -> Plan:
         reason="a relayed path",
         verdicts=(),
     )
-    return Plan(decision, provider, relayed(inbound, provider))
+    return Plan(course.way(decision), relayed(inbound, provider))
 
 
 def _generation(
@@ -106,9 +101,9 @@ def _generation(
     provider, model, turn_id = way
     if shape.name in provider.shapes:
         if FOREIGN_MARK not in inbound.body:
-            return same_shape(intake.body, shape, provider, (model, intake.model))
+            return same_shape(intake.body, shape, provider, (model, intake.course.model))
         body, notes = _without_foreign_signatures(inbound.body, shape)
-        outbound = same_shape(body, shape, provider, (model, intake.model))
+        outbound = same_shape(body, shape, provider, (model, intake.course.model))
         return msgspec.structs.replace(outbound, notes=notes + outbound.notes)
     target = engine.shapes[provider.shapes[0]]
     names = CrossingNames(
@@ -143,38 +138,3 @@ def _without_foreign_signatures(text: bytes, shape: Shape) -> tuple[Body, tuple[
     """
     encoded = shape.encode_request(shape.decode_request(text))
     return read_body(encoded.body), as_fidelity(encoded.notes)
-
-
-def _question(engine: Engine, inbound: Inbound, intake: Intake) -> Question:
-    named = inbound.head.named
-    override = (
-        named[b"x-metis-model"].decode("utf-8", "replace") if b"x-metis-model" in named else ""
-    )
-    if len(intake.model) > _MAX_MODEL_NAME or len(override) > _MAX_MODEL_NAME:
-        raise BadRequest(f"the model's name is over {_MAX_MODEL_NAME} characters")
-    who = inbound.principal
-    return Question(
-        requested_model=intake.model,
-        wants_auto=intake.model in AUTO_NAMES,
-        override_model=override,
-        pinned_model=who.pinned_model or "",
-        project_id=who.project_id,
-        shape=inbound.shape,
-        operation=inbound.operation,
-        allowed_models=who.allowed_models,
-        only_provider=_bound_provider(engine, inbound) if inbound.client_credential else "",
-    )
-
-
-def _bound_provider(engine: Engine, inbound: Inbound) -> str:
-    """The one provider a client's own credential may go to: its kind takes such, and speaks the shape.
-
-    Raises Forbidden when there is none: the credential must not go anywhere else.
-    """
-    for provider in engine.providers.values():
-        if provider.kind.accepts_client_credentials and inbound.shape in provider.shapes:
-            return provider.name
-    raise Forbidden(
-        "no configured provider takes a client's own credential for this API; "
-        "send the Metis key alone to use the gateway's"
-    )

@@ -77,17 +77,21 @@ class Connection(asyncio.Protocol):
             self.abort()  # bytes that nobody asked for: this connection cannot be trusted any more
             return
         self.last_heard = self._pool.now
-        had_head = reader.head_ready
+        headless = not reader.head_ready
         try:
             body = reader.feed(data)
         except BadResponse as exc:
             self._fail(FailureClass.NETWORK, FailureCause.PROTOCOL, f"bad HTTP: {exc}")
             return
-        if not had_head and reader.head_ready:
+        if headless and reader.head_ready:
             listener.call_head(call.call_id, reader.status, reader.headers)
-        if body and self.call is call:
+            if self.call is not call:
+                return
+        if body:
             listener.call_data(call.call_id, body)
-        if reader.complete and self.call is call:
+            if self.call is not call:
+                return
+        if reader.complete:
             self._complete(reader, call, listener)
 
     def _complete(self, reader: ResponseReader, call: Call, listener: CallListener) -> None:
@@ -95,7 +99,8 @@ class Connection(asyncio.Protocol):
         if self.paused:
             self.resume()
         # Into the pool first: the listener may start the next call at once.
-        if reader.keep_alive and self.usable:
+        transport = self._transport
+        if reader.keep_alive and transport is not None and not transport.is_closing():
             self.reused = True
             self._pool.release(self)
         else:
@@ -159,24 +164,17 @@ class Connection(asyncio.Protocol):
 
 
 class PendingCall:
-    """One call's handle: while it connects it holds a task, then the connection."""
+    """The handle of a call that has to wait for its connection: first a task, then the connection."""
 
     __slots__ = ("_call", "_connection", "_listener", "_paused", "_pool", "_task")
 
-    def __init__(
-        self, pool: UpstreamPool, call: Call, listener: CallListener, idle: Connection | None
-    ) -> None:
-        """Begin the call on an idle connection, or dial for a new one."""
+    def __init__(self, pool: UpstreamPool, call: Call, listener: CallListener) -> None:
         self._pool = pool
         self._call = call
         self._listener = listener
-        self._connection = idle
-        self._task: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
         self._paused = False
-        if idle is None:
-            self._task = asyncio.get_running_loop().create_task(self._dial())
-        else:
-            idle.send(call, listener)
+        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._dial())
 
     async def _dial(self) -> None:
         call = self._call
@@ -217,6 +215,28 @@ class PendingCall:
             connection.abort()
 
 
+class RunningCall:
+    """The handle of a call on a connection that was there. It means nothing to the connection's next call."""
+
+    __slots__ = ("_call", "_connection")
+
+    def __init__(self, call: Call, connection: Connection) -> None:
+        self._call = call
+        self._connection = connection
+
+    def pause(self) -> None:
+        if self._connection.call is self._call:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        if self._connection.call is self._call:
+            self._connection.resume()
+
+    def cancel(self) -> None:
+        if self._connection.call is self._call:
+            self._connection.abort()
+
+
 class UpstreamPool:
     """Idle connections by origin, and the calls under way. One per worker, in its event loop."""
 
@@ -228,10 +248,17 @@ class UpstreamPool:
         self._ticker: asyncio.TimerHandle | None = None
         self.now = monotonic()  # as of the last tick: exact enough for timeouts, and free to read
 
-    def start(self, call: Call, listener: CallListener) -> PendingCall:
+    def start(self, call: Call, listener: CallListener) -> PendingCall | RunningCall:
         """Make the call on an idle connection, or on a new one."""
-        self._keep_ticking()
-        return PendingCall(self, call, listener, self._take_idle(call.origin))
+        if self._ticker is None:
+            self._keep_ticking()
+        idle = self._idle.get(call.origin)
+        while idle:
+            connection = idle.pop()
+            if connection.usable:
+                connection.send(call, listener)
+                return RunningCall(call, connection)
+        return PendingCall(self, call, listener)
 
     async def dial(self, origin: Origin) -> Connection:
         """A new connection. Raises OSError and its kin."""
@@ -271,14 +298,6 @@ class UpstreamPool:
         for idle in self._idle.values():
             while idle:
                 idle.pop().abort()
-
-    def _take_idle(self, origin: Origin) -> Connection | None:
-        idle = self._idle.get(origin)
-        while idle:
-            connection = idle.pop()
-            if connection.usable:
-                return connection
-        return None
 
     def _tick(self) -> None:
         now = self.now = monotonic()

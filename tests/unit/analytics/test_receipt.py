@@ -51,9 +51,10 @@ def record_a_session(ledger: LedgerFile) -> None:
     )
     ledger.record(
         call(NOON, turn_id="turn_1", usage=usage, cost_nano_usd=33_210_000),
-        call(NOON + SECOND, turn_id="turn_1", outcome="error", http_status=529, usage=Usage(), cost_nano_usd=0),
+        call(NOON + SECOND, turn_id="turn_1", attempt=2, outcome="error", http_status=529, usage=Usage(),
+             cost_nano_usd=0),
         call(NOON + 61 * SECOND, turn_id="turn_2", usage=usage, cost_nano_usd=33_210_001),
-        call(NOON, turn_id="turn_2", provider="openai", model="gpt-5.5-mini", role="auxiliary",
+        call(NOON, turn_id="turn_2", attempt=2, provider="openai", model="gpt-5.5-mini", role="auxiliary",
              usage_source=UsageSource.ESTIMATED, cost_nano_usd=1_200),
         call(NOON, turn_id="turn_3", provider="mine", model="qwen", price_unknown=True, cost_nano_usd=0),
         call(NOON, turn_id="turn_4", operation="count_tokens", usage=Usage(), cost_nano_usd=0),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metis.errors import BadRequest, TooLarge
-from metis.http.known_heads import KnownHeads
+from metis.http.known_heads import KnownHeads, RequestHead
 from metis.http.server import RequestReader
 
 HEADS = (
@@ -139,5 +139,5 @@ def test_only_so_many_heads_are_kept() -> None:
     heads = [HEADS[0].replace(b"k", b"k%d" % number) for number in range(600)]
     for head in heads:
         fresh(known).feed(head % 1 + b"a")
-    assert known.find(heads[0] % 1 + b"a") is None
-    assert known.find(heads[-1] % 1 + b"a") is not None
+    assert known.find(heads[0] % 1 + b"a", RequestHead()) is None
+    assert known.find(heads[-1] % 1 + b"a", RequestHead()) is not None

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.ledgers import NOON, call, decided, replace, turn
+from tests.ledgers import NOON, call, decided, made, replace, said, turn
 
 from metis.errors import LedgerError, StorageError
 from metis.storage.columns import CALL_COLUMNS, OPENING_COLUMNS
 from metis.storage.memory import MemoryLedgerStore
-from metis.trace.events import AnyEvent, LlmCallCompleted
+from metis.trace.events import AnyEvent, LlmCallCompleted, LlmCallStarted, encode_events
+from metis.trace.events.groups import Packed
+from metis.trace.events.llm import CallEvent
 from metis.trace.ports import SpoolBatch, SpoolId, SpoolPosition
 from metis.trace.recorder import Recorder, RecorderStats
 from metis.trace.settings import TraceSettings
@@ -31,7 +33,7 @@ def call_states(store: MemoryLedgerStore) -> dict[str, str]:
     }
 
 
-def ids(*events: AnyEvent) -> list[str]:
+def ids(*events: CallEvent) -> list[str]:
     return [event.call_id for event in events]
 
 
@@ -117,14 +119,17 @@ def test_a_dead_writers_open_calls_are_completed_as_interrupted(house: House) ->
     assert call_states(house.store) == {whole[0].call_id: "ok", open_call.call_id: "interrupted"}
     ended = house.seen[-1]
     assert isinstance(ended, LlmCallCompleted)
-    shared = {name: getattr(open_call, name) for name in OPEN_FIELDS}
-    assert ended == LlmCallCompleted(
-        **shared, event_id=ended.event_id, ts=NOON * 2, outcome="interrupted"
+    shared = {
+        name: value
+        for name, value in said(open_call).items()
+        if name not in {"event", "event_id", "call_id"}
+    }
+    expected = {**shared, "ts": NOON * 2, "outcome": "interrupted"}
+    assert ended == made(LlmCallCompleted, expected)
+    assert (ended.call_id, ended.whose, ended.kind) == (
+        *(open_call.call_id, open_call.whose, open_call.kind),
     )
     assert house.recorder.poll() == RecorderStats()
-
-
-OPEN_FIELDS = tuple(set(call()[0].__struct_fields__) - {"event_id", "ts", "schema"})
 
 
 def test_recording_goes_on_where_another_recorder_stopped(house: House) -> None:
@@ -208,6 +213,28 @@ def test_damage_in_the_middle_costs_its_own_frame_and_is_kept(house: House) -> N
     assert frame == (1, offsets[1], "damaged", bytes(data[offsets[1] : offsets[2]]))
 
 
+def test_an_event_with_a_group_that_is_none_costs_only_itself_and_is_kept(house: House) -> None:
+    """Nobody looks at groups before the store does: it refuses, and what was read is read again with care."""
+    before, odd, after = call(), call()[0], call()
+    odd = msgspec.structs.replace(odd, kind=Packed(b'{"role":"of tomorrow"}'))
+    house.writer.append(before)
+    house.recorder.poll()
+    offset = house.segment().stat().st_size
+    house.writer.append([after[0], odd])
+    house.writer.append([after[1]])
+    stats = house.recorder.poll()
+    assert (stats.events, stats.unreadable, stats.corrupt) == (2, 1, 0)
+    assert house.seen == [*before, *after]
+    assert call_states(house.store) == {before[0].call_id: "ok", after[0].call_id: "ok"}
+    (frame,) = house.store.tables.unreadable.values()
+    assert (frame.segment, frame.offset, frame.payload) == (1, offset, encode_events([odd])[:-1])
+    assert "of tomorrow" in frame.why
+    assert (house.recorder.poll(), house.store.positions()) == (
+        RecorderStats(spools=1),
+        {SPOOL: SpoolPosition(1, house.segment().stat().st_size)},
+    )
+
+
 def test_a_damaged_header_does_not_hide_its_segment(house: House) -> None:
     pair = call()
     house.writer.append(pair)
@@ -255,8 +282,10 @@ def test_a_long_spool_is_read_a_little_at_a_time_and_committed_at_once(house: Ho
     assert len(store.tables.calls) == 200
 
 
-def replace_all(pair: tuple[AnyEvent, AnyEvent], **fields: object) -> tuple[AnyEvent, ...]:
-    return tuple(replace(event, **fields) for event in pair)
+def replace_all(
+    pair: tuple[LlmCallStarted, LlmCallCompleted], **fields: object
+) -> tuple[LlmCallStarted, LlmCallCompleted]:
+    return replace(pair[0], **fields), replace(pair[1], **fields)
 
 
 class FlakyStore(MemoryLedgerStore):

@@ -12,21 +12,22 @@ from typing import Final, Protocol
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Histogram,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from metis.gateway.admin.metrics_sums import Batch, Histogram
 from metis.trace.events import (
+    AnyForm,
     AuthFailed,
-    Event,
     LimitExceeded,
     LlmCallCompleted,
     RouteDecided,
     TurnCompleted,
 )
+from metis.trace.events.groups import CALL_END, CALL_KIND, TURN_KIND, CallEnd, CallKind
 from metis.trace.recorder import RecorderStats
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -121,7 +122,9 @@ class GatewayMetrics:
         def histogram(
             name: str, help_text: str, buckets: Sequence[float], *labels: str
         ) -> Histogram:
-            return Histogram(name, help_text, labels, registry=self.registry, buckets=buckets)
+            made = Histogram(name, help_text, buckets, *labels)
+            self.registry.register(made)
+            return made
 
         self._turns = counter(
             "metis_turns", "Client requests answered", "shape", "operation", "outcome"
@@ -163,25 +166,38 @@ class GatewayMetrics:
             "metis_limits_exceeded", "Requests refused by a limit, as recorded", "limit"
         )
 
-    def observe(self, events: Iterable[Event]) -> None:
-        """Count one recorded batch."""
-        batch = _Batch()
+    def observe(self, events: Iterable[AnyForm]) -> None:
+        """Count one recorded batch. Calls and turns that are alike but for their numbers are counted together."""
+        batch = Batch()
+        calls: dict[tuple[bytes, bytes], list[LlmCallCompleted]] = {}
+        turns: dict[bytes, list[TurnCompleted]] = {}
+        decisions: dict[str, int] = {}
         for event in events:
-            match event:
-                case LlmCallCompleted():
-                    self._observe_call(event, batch)
-                case TurnCompleted():
-                    batch.add(self._turns, (event.shape, event.operation, event.outcome))
-                    if event.overhead_us:
-                        batch.see(self._overhead, (), event.overhead_us / 1e6)
-                case RouteDecided():
-                    batch.add(self._decisions, (self._slot_of(event),))
-                case AuthFailed():
-                    batch.add(self._auth_failures, (self._words["reason"].of(event.reason),))
-                case LimitExceeded():
-                    batch.add(self._limits, (self._words["limit"].of(event.limit),))
-                case _:
-                    pass
+            if isinstance(event, LlmCallCompleted):
+                calls.setdefault((bytes(event.kind), bytes(event.ending)), []).append(event)
+            elif isinstance(event, TurnCompleted):
+                turns.setdefault(bytes(event.kind), []).append(event)
+            elif isinstance(event, RouteDecided):
+                if event.decision is None and event.decision_id in decisions:
+                    decisions[event.decision_id] += 1
+                else:
+                    self._meet_decision(event, decisions, batch)
+            elif isinstance(event, AuthFailed):
+                batch.add(self._auth_failures, (self._words["reason"].of(event.reason),))
+            elif isinstance(event, LimitExceeded):
+                batch.add(self._limits, (self._words["limit"].of(event.limit),))
+        for (kind, ending), alike in calls.items():
+            self._count_calls(
+                CALL_KIND.unpack_bytes(kind), CALL_END.unpack_bytes(ending), alike, batch
+            )
+        for kind, ended in turns.items():
+            turn = TURN_KIND.unpack_bytes(kind)
+            batch.add(self._turns, (turn.shape, turn.operation, turn.outcome), len(ended))
+            batch.see(
+                self._overhead, (), [one.overhead_us / 1e6 for one in ended if one.overhead_us]
+            )
+        for decision_id, count in decisions.items():
+            batch.add(self._decisions, (self._slots.get(decision_id, OTHER),), count)
         batch.flush()
 
     def attach_board(self, board: BoardStats, workers_alive: Callable[[], int]) -> None:
@@ -196,63 +212,49 @@ class GatewayMetrics:
         """All metrics in Prometheus's text format, CONTENT_TYPE."""
         return generate_latest(self.registry)
 
-    def _slot_of(self, event: RouteDecided) -> str:
-        """The slot that chose; "other" where the decision was told before this process began."""
+    def _meet_decision(self, event: RouteDecided, referred: dict[str, int], batch: Batch) -> None:
+        """Count a decision that is told, or the first in a batch that is referred to.
+
+        The slot is "other" where the decision was told before this process began.
+        """
         if event.decision is None:
-            return self._slots.get(event.decision_id, OTHER)
+            referred[event.decision_id] = 1
+            return
         if event.decision_id and len(self._slots) < _MAX_DECISIONS:
             self._slots[event.decision_id] = event.decision.slot
-        return event.decision.slot
+        batch.add(self._decisions, (event.decision.slot,))
 
-    def _observe_call(self, event: LlmCallCompleted, batch: _Batch) -> None:
-        provider = self._providers.of(event.provider)
-        model = self._models.of(event.model)
-        paid_by = str(event.paid_by)
-        batch.add(self._calls, (provider, model, event.role, event.outcome, paid_by))
-        if event.failure:
-            batch.add(self._failures, (provider, self._words["failure"].of(event.failure)))
-        if event.outcome == "ok":
-            batch.see(self._durations, (provider, model), event.duration_ms / 1e3)
-        if event.first_byte_ms >= 0:
-            batch.see(self._first_bytes, (provider, model), event.first_byte_ms / 1e3)
-        usage = event.usage
-        for kind, tokens in (
-            ("fresh", usage.input_tokens),
-            ("cache_read", usage.cache_read_tokens),
-            ("cache_write_5m", usage.cache_write_5m_tokens),
-            ("cache_write_1h", usage.cache_write_1h_tokens),
-            ("output", usage.output_tokens),
+    def _count_calls(
+        self, kind: CallKind, end: CallEnd, calls: list[LlmCallCompleted], batch: Batch
+    ) -> None:
+        provider, model = self._providers.of(kind.provider), self._models.of(kind.model)
+        paid_by, count = str(kind.paid_by), len(calls)
+        batch.add(self._calls, (provider, model, kind.role, end.outcome, paid_by), count)
+        if end.failure:
+            failure = self._words["failure"].of(end.failure)
+            batch.add(self._failures, (provider, failure), count)
+        if end.outcome == "ok":
+            batch.see(
+                self._durations, (provider, model), [call.duration_us / 1e6 for call in calls]
+            )
+        first = [call.first_byte_us / 1e6 for call in calls if call.first_byte_us >= 0]
+        if first:
+            batch.see(self._first_bytes, (provider, model), first)
+        for what, tokens in (
+            ("fresh", sum(call.input_tokens for call in calls)),
+            ("cache_read", sum(call.cache_read_tokens for call in calls)),
+            ("cache_write_5m", sum(call.cache_write_5m_tokens for call in calls)),
+            ("cache_write_1h", sum(call.cache_write_1h_tokens for call in calls)),
+            ("output", sum(call.output_tokens for call in calls)),
         ):
             if tokens > 0:
-                batch.add(self._tokens, (provider, model, kind, paid_by), tokens)
-        if event.cost_nano_usd > 0:
-            source = str(event.usage_source)
-            batch.add(self._cost, (provider, model, paid_by, source), event.cost_nano_usd / _NANO)
-        if event.price_unknown:
-            batch.add(self._price_unknown, (provider, model))
-
-
-class _Batch:
-    """What a batch of events adds, summed first: finding a series costs more than everything else about it."""
-
-    def __init__(self) -> None:
-        self._sums: dict[tuple[Counter, tuple[str, ...]], float] = {}
-        self._seen: dict[tuple[Histogram, tuple[str, ...]], list[float]] = {}
-
-    def add(self, counter: Counter, labels: tuple[str, ...], amount: float = 1) -> None:
-        key = (counter, labels)
-        self._sums[key] = self._sums.get(key, 0) + amount
-
-    def see(self, histogram: Histogram, labels: tuple[str, ...], value: float) -> None:
-        self._seen.setdefault((histogram, labels), []).append(value)
-
-    def flush(self) -> None:
-        for (counter, labels), amount in self._sums.items():
-            counter.labels(*labels).inc(amount)
-        for (histogram, labels), values in self._seen.items():
-            series = histogram.labels(*labels) if labels else histogram
-            for value in values:
-                series.observe(value)
+                batch.add(self._tokens, (provider, model, what, paid_by), tokens)
+        cost = sum(call.cost_nano_usd for call in calls)
+        if cost > 0:
+            source = str(end.usage_source)
+            batch.add(self._cost, (provider, model, paid_by, source), cost / _NANO)
+        if end.price_unknown:
+            batch.add(self._price_unknown, (provider, model), count)
 
 
 class _BoardCollector(Collector):

@@ -11,7 +11,7 @@ from metis.accounts.ports import Generations
 from metis.accounts.ring import KeyRing
 from metis.errors import NotFound
 from metis.storage.key_changes import key_created, key_revoked, key_rotated, retire, successor
-from metis.trace.events import AnyEvent
+from metis.trace.events import AnyOtherEvent
 
 
 class MemoryAccountStore:
@@ -21,7 +21,7 @@ class MemoryAccountStore:
         self._generations = generations
         self._keys: dict[str, KeyRecord] = {}
         self.owners: set[tuple[str, str, str]] = set()
-        self.events: list[AnyEvent] = []
+        self.events: list[AnyOtherEvent] = []
 
     def create_key(self, spec: KeySpec, *, now_ts: int, actor: str) -> MintedKey:
         minted = mint(spec, now_ts=now_ts)

@@ -15,18 +15,18 @@ from metis.storage.columns import (
 )
 from metis.storage.rows import (
     Row,
-    call_end_of,
-    call_kind_of,
+    call_end_row,
+    call_kind_row,
     decision_row,
     decision_text_of,
     event_row,
     finish_of,
     lost_start_of,
-    owner_of,
+    owner_row,
     start_of,
     started_of,
     turn_facts_of,
-    turn_kind_of,
+    turn_kind_row,
 )
 from metis.storage.sums import HOUR_US, CallGroup, Rollups, Sessions, TurnGroup, add_sums, sums_of
 from metis.trace.events import (
@@ -109,20 +109,24 @@ class MemoryLedgerStore:
 def _write(tables: MemoryLedger, event: AnyEvent, spool: SpoolId) -> None:
     match event:
         case LlmCallStarted():
-            tables.calls.setdefault(event.call_id, _opening(start_of(event), event, spool))
+            call_id = event.call_id
+            tables.calls.setdefault(call_id, _opening(start_of(event, call_id), event, spool))
         case LlmCallCompleted():
-            known = tables.calls.get(event.call_id) or _opening(lost_start_of(event), event, spool)
+            call_id = event.call_id
+            known = tables.calls.get(call_id) or _opening(
+                lost_start_of(event, call_id), event, spool
+            )
             if len(known) == len(OPENING_COLUMNS):
-                finish, end = finish_of(event), call_end_of(event)
-                tables.calls[event.call_id] = known + finish + end
+                finish, end = finish_of(event), call_end_row(bytes(event.ending))
+                tables.calls[call_id] = known + finish + end
                 hour = known[_STARTED_TS] // HOUR_US
                 calls = [(known[_STARTED_TS], finish)]
                 _add(tables, [CallGroup(hour, known[_OWNER], known[_KIND], end, calls)], [])
         case TurnCompleted():
             if event.turn_id not in tables.turns:
-                owner = owner_of(event)
-                tables.turns[event.turn_id] = turn_facts_of(event) + owner + turn_kind_of(event)
-                span = (event.ts - round(event.duration_ms * 1000), event.ts)
+                owner, kind = owner_row(bytes(event.whose)), turn_kind_row(bytes(event.kind))
+                tables.turns[event.turn_id] = turn_facts_of(event) + owner + kind
+                span = (event.ts - event.duration_us, event.ts)
                 _add(tables, [], [TurnGroup(owner, [span])])
         case RouteDecided():
             decision_id = event.decision_id
@@ -136,7 +140,7 @@ def _write(tables: MemoryLedger, event: AnyEvent, spool: SpoolId) -> None:
 
 
 def _opening(start: Row, event: LlmCallStarted | LlmCallCompleted, spool: SpoolId) -> Row:
-    return (*start, *spool, *owner_of(event), *call_kind_of(event))
+    return (*start, *spool, *owner_row(bytes(event.whose)), *call_kind_row(bytes(event.kind)))
 
 
 def _add(tables: MemoryLedger, calls: Sequence[CallGroup], turns: Sequence[TurnGroup]) -> None:

@@ -17,7 +17,7 @@ from metis.storage.columns import EVENT_COLUMNS
 from metis.storage.key_changes import key_created, key_revoked, key_rotated, retire, successor
 from metis.storage.rows import Row, event_row
 from metis.storage.sqlite.connection import transaction
-from metis.trace.events import AnyEvent
+from metis.trace.events import AnyOtherEvent
 
 _COLUMNS: Final = tuple(KeyRecord.__struct_fields__)
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM keys"
@@ -136,7 +136,7 @@ class SqliteAccountStore:
             (record.expires_ts, record.revoked_ts, record.key_id),
         )
 
-    def _write(self, event: AnyEvent) -> None:
+    def _write(self, event: AnyOtherEvent) -> None:
         self._connection.execute(_INSERT_EVENT, event_row(event))
 
     def _read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:

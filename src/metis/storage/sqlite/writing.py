@@ -32,22 +32,23 @@ from metis.storage.rows import (
     NO_END,
     NO_FINISH,
     Row,
-    call_end_of,
-    call_kind_of,
+    call_end_row,
+    call_kind_row,
     encode_json,
     event_row,
     finish_of,
     lost_start_of,
-    owner_of,
+    owner_row,
     start_of,
     turn_facts_of,
-    turn_kind_of,
+    turn_kind_row,
 )
 from metis.storage.sqlite.decision_texts import DecisionTexts
-from metis.storage.sqlite.dimension import Dimension
+from metis.storage.sqlite.dimension import Combinations, Dimension
 from metis.storage.sums import HOUR_US, CallGroup, TurnGroup, sums_of
 from metis.trace.events import (
     AnyEvent,
+    AnyOtherEvent,
     LlmCallCompleted,
     LlmCallStarted,
     RouteDecided,
@@ -130,23 +131,22 @@ class SortedEvents(NamedTuple):
     ends: dict[str, LlmCallCompleted]
     turns: dict[str, TurnCompleted]
     decisions: list[RouteDecided]
-    others: list[AnyEvent]
+    others: list[AnyOtherEvent]
 
 
 def _sorted(events: Iterable[AnyEvent]) -> SortedEvents:
     found = SortedEvents({}, {}, {}, [], [])
     starts, ends, turns, decisions, others = found
     for event in events:
-        if type(event) is LlmCallStarted:
-            if event.call_id not in starts and event.call_id not in ends:
-                starts[event.call_id] = event
-        elif type(event) is LlmCallCompleted:
-            if event.call_id not in ends:
-                ends[event.call_id] = event
-        elif type(event) is TurnCompleted:
-            if event.turn_id not in turns:
-                turns[event.turn_id] = event
-        elif type(event) is RouteDecided:
+        if isinstance(event, LlmCallStarted):
+            call_id = event.call_id
+            if call_id not in starts and call_id not in ends:
+                starts[call_id] = event
+        elif isinstance(event, LlmCallCompleted):
+            ends.setdefault(event.call_id, event)
+        elif isinstance(event, TurnCompleted):
+            turns.setdefault(event.turn_id, event)
+        elif isinstance(event, RouteDecided):
             decisions.append(event)
         else:
             others.append(event)
@@ -165,11 +165,11 @@ class LedgerWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._owners = Dimension(connection, "owners", OWNER_COLUMNS)
-        self._call_kinds = Dimension(connection, "call_kinds", CALL_KIND_COLUMNS)
-        self._call_ends = Dimension(connection, "call_ends", CALL_END_COLUMNS)
-        self._turn_kinds = Dimension(connection, "turn_kinds", TURN_KIND_COLUMNS)
-        self._spools = Dimension(connection, "spools", SPOOL_COLUMNS)
+        self._owners = Dimension(connection, "owners", OWNER_COLUMNS, owner_row)
+        self._call_kinds = Dimension(connection, "call_kinds", CALL_KIND_COLUMNS, call_kind_row)
+        self._call_ends = Dimension(connection, "call_ends", CALL_END_COLUMNS, call_end_row)
+        self._turn_kinds = Dimension(connection, "turn_kinds", TURN_KIND_COLUMNS, turn_kind_row)
+        self._spools = Combinations(connection, "spools", SPOOL_COLUMNS)
         self._texts = DecisionTexts(connection)
         self._open: dict[str, StoredCall] = {}
         self._calls: CallGroups = {}
@@ -234,7 +234,7 @@ class LedgerWriter:
         for table in self._remembered():
             table.trim()
 
-    def _remembered(self) -> tuple[Dimension | DecisionTexts, ...]:
+    def _remembered(self) -> tuple[Combinations | DecisionTexts, ...]:
         kinds = self._call_kinds, self._call_ends, self._turn_kinds
         return self._owners, *kinds, self._spools, self._texts
 
@@ -282,8 +282,8 @@ class LedgerWriter:
         calls = _Calls(self._call_ends, events.turns)
         owner_ids, meet_owner = self._owners.ids, self._owners.meet
         kind_ids, meet_kind = self._call_kinds.ids, self._call_kinds.meet
-        still_open = self._call_ends.ids.get(NO_END) or self._call_ends.meet(NO_END)
-        writer = self._spools.ids.get(spool) or self._spools.meet(spool)
+        still_open = self._call_ends.number_of(NO_END)
+        writer = self._spools.number_of(spool)
         ends = events.ends.copy()
         # Given out here, so that a call to be closed is found by its number. Nobody else writes meanwhile.
         (number,) = self._connection.execute(
@@ -292,7 +292,7 @@ class LedgerWriter:
         for call_id, event in events.starts.items():
             if call_id in stored:
                 continue
-            whose, what = owner_of(event), call_kind_of(event)
+            whose, what = bytes(event.whose), bytes(event.kind)
             owner = owner_ids.get(whose) or meet_owner(whose)
             kind = kind_ids.get(what) or meet_kind(what)
             number += 1
@@ -302,15 +302,15 @@ class LedgerWriter:
                 calls.opened[call_id] = StoredCall(number, event.ts, owner, kind)
             else:
                 finish, ending = calls.close(ended, number, (event.ts, owner, kind))
-            rows.append((number, owner, kind, ending, writer, *start_of(event), *finish))
+            rows.append((number, owner, kind, ending, writer, *start_of(event, call_id), *finish))
         for call_id, event in ends.items():
             known = stored.get(call_id)
             if known is None:
-                whose, what = owner_of(event), call_kind_of(event)
+                whose, what = bytes(event.whose), bytes(event.kind)
                 owner = owner_ids.get(whose) or meet_owner(whose)
                 kind = kind_ids.get(what) or meet_kind(what)
                 number += 1
-                start = lost_start_of(event)
+                start = lost_start_of(event, call_id)
                 finish, ending = calls.close(event, number, (start[_STARTED_TS], owner, kind))
                 rows.append((number, owner, kind, ending, writer, *start, *finish))
             elif known.is_open:
@@ -328,7 +328,7 @@ class LedgerWriter:
         owner_ids, meet_owner = self._owners.ids, self._owners.meet
         kind_ids, meet_kind = self._turn_kinds.ids, self._turn_kinds.meet
         for event in turns.values():
-            whose, what, facts = owner_of(event), turn_kind_of(event), turn_facts_of(event)
+            whose, what, facts = bytes(event.whose), bytes(event.kind), turn_facts_of(event)
             owner = owner_ids.get(whose) or meet_owner(whose)
             kind = kind_ids.get(what) or meet_kind(what)
             rows.append((owner, kind, *facts))
@@ -345,7 +345,7 @@ class LedgerWriter:
         owner_ids, meet_owner = self._owners.ids, self._owners.meet
         numbers, meet = self._texts.numbers, self._texts.meet
         for event in events:
-            whose = owner_of(event)
+            whose = bytes(event.whose)
             owner = owner_ids.get(whose) or meet_owner(whose)
             text = numbers.get(event.decision_id) or meet(event)
             rows.append((event.turn_id, event.event_id, event.ts, event.policy, text, owner))
@@ -372,7 +372,7 @@ class _Calls:
         self, event: LlmCallCompleted, number: int, start: tuple[int, int, int]
     ) -> tuple[Row, int]:
         """Note a call's end; `start` is its started_ts, owner and kind. Returns FINISH_COLUMNS and its ending."""
-        finish, end = finish_of(event), call_end_of(event)
+        finish, end = finish_of(event), bytes(event.ending)
         ending = self._ids.get(end) or self._meet(end)
         started_ts, owner, kind = start
         group = (started_ts // HOUR_US, owner, kind, ending)

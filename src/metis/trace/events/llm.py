@@ -2,69 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Final
 
-from metis.facts.usage import PaidBy, Usage, UsageSource
-from metis.trace.events.event import Event
+import msgspec
 
-CallRole = Literal[
-    "main", "auxiliary", "judge", "worker", "curator", "shadow", "hedge", "probe", "relay"
-]
-CallOutcome = Literal["ok", "error", "aborted", "interrupted"]
+from metis.trace.events.event import TURN_PREFIX, TurnEvent
+from metis.trace.events.groups import (
+    CALL_END,
+    CALL_KIND,
+    WHOSE,
+    CallOutcome,
+    CallRole,
+    Packed,
+)
+
+__all__ = ["CallEvent", "CallOutcome", "CallRole", "LlmCallCompleted", "LlmCallStarted"]
+
+_CALL_GROUPS: Final = {"whose": WHOSE, "kind": CALL_KIND}
 
 
-class LlmCallStarted(Event, frozen=True, kw_only=True, tag="llm.call_started"):
+class CallEvent(TurnEvent, frozen=True, array_like=True, tag="call_event", gc=False):
+    """What a call's beginning and end both say. `kind` is a packed CallKind; attempts of a turn count from 1."""
+
+    kind: Packed
+    attempt: int
+    previous_turn_id: str
+    request_bytes: int
+
+    @property
+    def call_id(self) -> str:
+        return f"call_{self.turn_id.removeprefix(TURN_PREFIX)}_{self.attempt}"
+
+    @property
+    def event_id(self) -> str:
+        return f"evt_{self.turn_id.removeprefix(TURN_PREFIX)}_{self.attempt}_{self.mark}"
+
+
+class LlmCallStarted(CallEvent, frozen=True, array_like=True, tag="llm.call_started", gc=False):
     """An upstream call is about to leave. Spooled before its first byte does (promise P4)."""
 
-    role: CallRole
-    provider: str
-    model: str
-    requested_model: str
-    operation: str  # generate, count_tokens, embeddings, completions, relay
-    shape: str  # of the client
-    upstream_shape: str
-    stream: bool = False
-    paid_by: PaidBy = PaidBy.GATEWAY
-    request_bytes: int = 0
+    groups = _CALL_GROUPS
+    mark = "start"
 
 
-class LlmCallCompleted(Event, frozen=True, kw_only=True, tag="llm.call_completed"):
+class LlmCallCompleted(CallEvent, frozen=True, array_like=True, tag="llm.call_completed", gc=False):
     """An upstream call is over, well or badly. Spooled before the client's terminator is released.
 
-    `outcome`: ok (a 2xx answer, whole), error (anything else the upstream or network did), aborted
-    (the client hung up, or the gateway cancelled), interrupted (the gateway died: written by the
-    recorder). `http_status` is 0 when no head came. Durations are milliseconds from the call's
-    start; `first_byte_ms` is -1 when no body byte came. `price_unknown`: no price is known
-    (`cost_nano_usd` is 0), or none for the parts that `unpriced` names (the cost lacks them).
+    `ending` is a packed CallEnd. Durations are microseconds from the call's start; `first_byte_us` is -1
+    when no body byte came. Tokens are as in `facts.usage.Usage`.
     """
 
-    role: CallRole
-    provider: str
-    model: str
-    requested_model: str
-    operation: str
-    shape: str
-    upstream_shape: str
-    stream: bool = False
-    paid_by: PaidBy = PaidBy.GATEWAY
-    outcome: CallOutcome
-    http_status: int = 0
-    failure: str = ""
-    failure_cause: str = ""
-    error_type: str = ""
-    usage: Usage = Usage()
-    usage_source: UsageSource = UsageSource.UNKNOWN
-    cost_nano_usd: int = 0
-    price_unknown: bool = False
-    unpriced: tuple[str, ...] = ()
-    stop: str = ""
-    tool_calls: int = 0
-    response_id: str = ""
-    response_model: str = ""
-    upstream_request_id: str = ""
-    request_bytes: int = 0
+    ending: Packed
+    duration_us: int = 0
+    first_byte_us: int = -1
     response_bytes: int = 0
-    first_byte_ms: float = -1.0
-    duration_ms: float = 0.0
+    response_id: str = ""
+    upstream_request_id: str = ""
+    cost_nano_usd: int = 0
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    server_tools: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    tool_calls: int = 0
 
     is_compliance = True
+    groups: ClassVar = {**_CALL_GROUPS, "ending": CALL_END}
+    mark = "end"

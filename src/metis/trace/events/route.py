@@ -5,12 +5,12 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from metis.facts.decision import RouteDecision
-from metis.trace.events.event import Event
+from metis.trace.events.event import TurnEvent
 
 _DIGEST_BYTES = 16
 
 
-class RouteDecided(Event, frozen=True, kw_only=True, tag="route.decided"):
+class RouteDecided(TurnEvent, frozen=True, array_like=True, tag="route.decided", gc=False):
     """The seven slots' verdicts and the choice. `policy` names the config generation that held.
 
     A worker's decisions are few and long, so each is told once: `decision_id` is `decision_id_of` the
@@ -23,6 +23,7 @@ class RouteDecided(Event, frozen=True, kw_only=True, tag="route.decided"):
     policy: int = 0
 
     is_compliance = True
+    mark = "route"
 
 
 def decision_id_of(encoded: bytes) -> str:

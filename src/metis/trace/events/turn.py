@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Final
 
 import msgspec
 
-from metis.trace.events.event import Event
+from metis.trace.events.event import TurnEvent
+from metis.trace.events.groups import TURN_KIND, WHOSE, Packed, TurnOutcome
 
-FEATURES_VERSION = 1
-TurnOutcome = Literal["ok", "error", "refused", "client_gone"]
+__all__ = ["FidelityNote", "TurnCompleted", "TurnFeatures", "TurnOutcome"]
+
+FEATURES_VERSION: Final = 1
 
 
 class TurnFeatures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,27 +45,22 @@ class FidelityNote(msgspec.Struct, frozen=True, array_like=True):
     why: str = ""
 
 
-class TurnCompleted(Event, frozen=True, kw_only=True, tag="turn.completed"):
-    """A turn is over. `http_status` is what the client was sent, 0 when it left before a head.
+NO_FEATURES: Final = Packed(b"null")
+
+
+class TurnCompleted(TurnEvent, frozen=True, array_like=True, tag="turn.completed", gc=False):
+    """A turn is over. `kind` is a packed TurnKind; `features` is TurnFeatures as JSON, or null.
 
     `overhead_us` is the time Metis itself took before the first upstream byte left, microseconds.
     """
 
-    operation: str
-    shape: str
-    requested_model: str
-    provider: str = ""
-    model: str = ""
-    outcome: TurnOutcome
-    http_status: int = 0
-    attempts: int = 0
-    auxiliary: str = ""
-    request_class: str = ""
-    client_version: str = ""
-    session_source: str = ""
-    stream: bool = False
+    kind: Packed
+    previous_turn_id: str = ""
     response_id: str = ""
-    features: TurnFeatures | None = None
-    fidelity: tuple[FidelityNote, ...] = ()
     overhead_us: int = 0
-    duration_ms: float = 0.0
+    duration_us: int = 0
+    features: Packed = NO_FEATURES
+    fidelity: tuple[FidelityNote, ...] = ()
+
+    groups: ClassVar = {"whose": WHOSE, "kind": TURN_KIND}
+    mark = "turn"

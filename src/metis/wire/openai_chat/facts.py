@@ -13,7 +13,7 @@ from metis.wire.codec import ResponseFacts
 from metis.wire.openai_chat.errors import error_of
 from metis.wire.openai_chat.fields import Object
 from metis.wire.openai_chat.finish import stop_of
-from metis.wire.openai_chat.usage import usage_of
+from metis.wire.openai_chat.usage import TypedUsage, plain_usage, usage_of
 
 _NO_CALLS: Final[list[Any]] = []
 
@@ -70,7 +70,29 @@ class AnswerFacts(msgspec.Struct):
     error: Any = None
 
 
+class _WholeMessage(msgspec.Struct):
+    refusal: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+
+
+class _WholeChoice(msgspec.Struct):
+    finish_reason: str | None = None
+    message: _WholeMessage | None = None
+
+
+class _WholeAnswer(msgspec.Struct):
+    """A whole answer as nearly all are: with its usage, so that what was said need not be counted."""
+
+    usage: TypedUsage
+    choices: list[_WholeChoice]
+    id: str = ""
+    model: str = ""
+    error: Any = None
+
+
 _DECODER = msgspec.json.Decoder(AnswerFacts)
+_decode_whole = msgspec.json.Decoder(_WholeAnswer).decode
 
 
 def read_answer(body: bytes | memoryview) -> AnswerFacts | None:
@@ -82,7 +104,37 @@ def read_answer(body: bytes | memoryview) -> AnswerFacts | None:
 
 
 def facts_of(body: bytes) -> ResponseFacts:
-    """Never raises: of a body that is no chat answer the facts stay empty, and `complete` False."""
+    """Never raises: of a body that is no chat answer the facts stay empty, and `complete` False.
+
+    `output_characters` is counted only where there is no usage to go by.
+    """
+    return _common_facts(body) or _counted_facts(body)
+
+
+def _common_facts(body: bytes) -> ResponseFacts | None:
+    """The facts of a text answer with usage as OpenAI writes it; None where there is more to it."""
+    try:
+        answer = _decode_whole(body)
+    except (ValueError, RecursionError):
+        return None
+    usage, choices = plain_usage(answer.usage), answer.choices
+    if usage is None or len(choices) != 1 or answer.error:
+        return None
+    message, reason = choices[0].message, choices[0].finish_reason
+    if message is None or message.tool_calls or message.function_call or message.refusal:
+        return None
+    reason = reason or ""
+    return ResponseFacts(
+        response_id=answer.id,
+        model=answer.model,
+        usage=usage,
+        stop=stop_of(reason, called_tools=False),
+        stop_raw=reason,
+        complete=True,
+    )
+
+
+def _counted_facts(body: bytes) -> ResponseFacts:
     answer = read_answer(body)
     if answer is None:
         return ResponseFacts()

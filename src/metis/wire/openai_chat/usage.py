@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
+import msgspec
+
 from metis.facts.usage import Usage
 from metis.wire.openai_chat.fields import Object
 
@@ -25,14 +27,60 @@ _OPENAIS: Final = frozenset(
 )
 
 
-_PLAIN: Final = _OPENAIS - {"completion_tokens_details"}
+class PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class TypedUsage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """OpenAI's own form, which has no fields but these: see `plain_usage`."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+def plain_usage(raw: TypedUsage) -> Usage | None:
+    """The neutral Usage where the counts agree with one another; None where they have to be weighed."""
+    prompt, completion = raw.prompt_tokens, raw.completion_tokens
+    read = written = audio_in = reasoning = audio_out = 0
+    details = raw.prompt_tokens_details
+    if details is not None:
+        read, written = details.cached_tokens or 0, details.cache_write_tokens or 0
+        audio_in = details.audio_tokens or 0
+    out_details = raw.completion_tokens_details
+    if out_details is not None:
+        reasoning, audio_out = out_details.reasoning_tokens or 0, out_details.audio_tokens or 0
+    fresh = prompt - read - written
+    # Or-ed together they are negative if one is.
+    if (
+        fresh | read | written | completion | reasoning | audio_in | audio_out < 0
+        or raw.total_tokens != prompt + completion
+        or audio_in > fresh
+        or max(reasoning, audio_out) > completion
+    ):
+        return None
+    return Usage(
+        input_tokens=fresh,
+        cache_read_tokens=read,
+        cache_write_5m_tokens=written,
+        output_tokens=completion,
+        reasoning_tokens=reasoning,
+        input_audio_tokens=audio_in,
+        output_audio_tokens=audio_out,
+    )
 
 
 def usage_of(raw: dict[str, Any]) -> Usage:
     """The neutral Usage; numbers that are missing, null or nonsense count as 0, nothing is ever negative."""
-    plain = _plain(raw)
-    if plain is not None:
-        return plain
     prompt_details = _object(raw.get("prompt_tokens_details"))
     completion_details = _object(raw.get("completion_tokens_details"))
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
@@ -58,23 +106,6 @@ def usage_of(raw: dict[str, Any]) -> Usage:
         output_audio_tokens=min(_count(completion_details, "audio_tokens"), completion),
         server_tools=_server_tools(raw),
     )
-
-
-def _plain(raw: Object) -> Usage | None:
-    """The usage where nothing but the three counts and cached tokens is told, and they add up."""
-    prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens")
-    if type(prompt) is not int or type(completion) is not int or prompt < 0 or completion < 0:
-        return None
-    if raw.get("total_tokens") != prompt + completion or not _PLAIN.issuperset(raw):
-        return None
-    details = raw.get("prompt_tokens_details")
-    if not details or not isinstance(details, dict):
-        return Usage(input_tokens=prompt, output_tokens=completion)
-    details = cast(Object, details)
-    cached = details.get("cached_tokens") if len(details) == 1 else None
-    if type(cached) is not int or not 0 <= cached <= prompt:
-        return None
-    return Usage(input_tokens=prompt - cached, cache_read_tokens=cached, output_tokens=completion)
 
 
 def _cache_read(raw: Object, prompt_details: Object) -> int:

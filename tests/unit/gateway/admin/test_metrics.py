@@ -37,7 +37,9 @@ def test_a_finished_call_is_counted_in_all_its_facets(metrics: GatewayMetrics) -
         input_tokens=1, cache_read_tokens=2, cache_write_5m_tokens=3, cache_write_1h_tokens=4,
         output_tokens=5,
     )  # fmt: skip
-    _, done = call(usage=usage, cost_nano_usd=1_500_000_000, duration_ms=700, first_byte_ms=300.0)
+    _, done = call(
+        usage=usage, cost_nano_usd=1_500_000_000, duration_us=700_000, first_byte_us=300_000
+    )
     metrics.observe([done])
     labels = {**MODEL, "role": "main", "outcome": "ok", "paid_by": "gateway"}
     assert value(metrics, "metis_calls_total", **labels) == 1
@@ -58,7 +60,7 @@ def test_a_finished_call_is_counted_in_all_its_facets(metrics: GatewayMetrics) -
 
 
 def test_failures_unknown_prices_and_client_paid_calls_stand_apart(metrics: GatewayMetrics) -> None:
-    _, failed = call(outcome="error", failure="overloaded", cost_nano_usd=0, first_byte_ms=-1.0)
+    _, failed = call(outcome="error", failure="overloaded", cost_nano_usd=0, first_byte_us=-1)
     _, unknown = call(price_unknown=True, cost_nano_usd=0, usage_source=UsageSource.UNKNOWN)
     _, paid = call(**client_paid(cost_nano_usd=2_000_000_000))
     metrics.observe([failed, unknown, paid])

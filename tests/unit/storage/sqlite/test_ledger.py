@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.ledgers import NOON, call, decided, replace, turn
 
@@ -11,6 +12,7 @@ from metis.storage.sqlite.connection import connect
 from metis.storage.sqlite.ledger import SqliteLedgerStore
 from metis.storage.sqlite.migrations import migrate
 from metis.trace.events import AnyEvent
+from metis.trace.events.groups import Packed
 from metis.trace.ports import START, SpoolBatch, SpoolId, SpoolPosition
 from metis.trace.recorder import Recorder
 from metis.trace.settings import TraceSettings
@@ -221,6 +223,27 @@ def test_alike_rows_share_what_is_alike(house: House) -> None:
     # One ending is that of calls that are still open.
     shared = {name: sizes[name] for name in ("owners", "call_kinds", "call_ends", "turn_kinds")}
     assert shared == {"owners": 1, "call_kinds": 1, "call_ends": 2, "turn_kinds": 1}
+
+
+def test_a_group_that_is_none_leaves_all_as_it_was(house: House) -> None:
+    house.record(*call(), turn())
+    before = house.contents()
+    good, (odd, _), end = call(user_id="bob", model="m2"), call(), turn(user_id="bob")
+    nothing = Packed(b"null")
+    for events in (
+        (*good, end, msgspec.structs.replace(odd, whose=nothing)),
+        (*good, end, msgspec.structs.replace(odd, kind=nothing)),
+        (good[0], end, msgspec.structs.replace(good[1], ending=nothing)),
+        (*good, msgspec.structs.replace(end, kind=nothing)),
+        (*good, end, msgspec.structs.replace(decided(turn_id="t"), whose=nothing)),
+    ):
+        with pytest.raises(msgspec.DecodeError):
+            house.store.commit([house.batch(*events)])
+        house.batches -= 1
+        assert house.contents() == before
+    house.record(*good, end)
+    assert house.counts() == (2, 2, 2, 2, 2, 2)
+    assert house.one("SELECT user_id, model FROM calls ORDER BY id DESC") == ("bob", "m2")
 
 
 def test_the_recorder_goes_on_after_the_database_refused(tmp_path: Path) -> None:

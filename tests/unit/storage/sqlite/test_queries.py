@@ -12,7 +12,19 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.ledgers import DECISION, HOUR, NOON, SECOND, LedgerFile, call, client_paid, decided, turn
+from tests.ledgers import (
+    DECISION,
+    HOUR,
+    NOON,
+    SECOND,
+    LedgerFile,
+    call,
+    client_paid,
+    decided,
+    said,
+    turn,
+    usage_of,
+)
 
 from metis.analytics.ports import (
     COLUMNS,
@@ -26,7 +38,8 @@ from metis.analytics.window import Window
 from metis.errors import StorageError
 from metis.facts.usage import PaidBy, Usage, UsageSource
 from metis.storage.sqlite.queries import SqliteLedgerQueries
-from metis.trace.events import LlmCallCompleted, TurnCompleted
+from metis.trace.events import LlmCallCompleted
+from metis.trace.events.turn import TurnFeatures
 
 GROUPINGS = [(), *((name,) for name in COLUMNS), ("team", "model"), ("key", "session")]
 
@@ -101,12 +114,14 @@ def expected(
             continue
         if window.end_us is not None and start >= window.end_us:
             continue
+        fields = said(event)
         key = (
-            *(0, tuple(getattr(event, name) for name in columns)),
-            *(event.provider, event.model, event.operation, event.role),
-            *(event.paid_by, event.usage_source, event.outcome),
+            *(0, tuple(fields[name] for name in columns)),
+            *(fields[name] for name in ("provider", "model", "operation", "role")),
+            *(fields[name] for name in ("paid_by", "usage_source", "outcome")),
         )
-        add(sums, key, 1, event.usage, event.cost_nano_usd, int(event.price_unknown))
+        unknown = int(fields["price_unknown"])
+        add(sums, key, 1, usage_of(event), event.cost_nano_usd, unknown)
     return sums
 
 
@@ -139,7 +154,7 @@ def test_every_grouping_over_every_range_equals_the_recorded_calls(
     window = Window(start, end)
     found = queries.spend(LedgerFilter(window=window), group_by, days_apart=days_apart)
     starts = [fields["ts"] for fields in drawn]
-    completed: list[Any] = [pair[1] for pair in calls]
+    completed = [pair[1] for pair in calls]
     assert summed(found) == expected(completed, starts, columns_of(group_by), window)
     queries.close()
     ledger.close()
@@ -262,7 +277,7 @@ def test_calls_page_in_the_order_of_arrival_and_give_every_field_back(
     usage = Usage(input_tokens=7, output_tokens=3, server_tools={"web_search_requests": 1})
     ledger.record(
         call(NOON + HOUR),
-        call(NOON, usage=usage, price_unknown=True, unpriced=("web_search",), first_byte_ms=-1.0),
+        call(NOON, usage=usage, price_unknown=True, unpriced=("web_search",), first_byte_us=-1),
     )
     first = queries.calls(LedgerFilter(), limit=1)
     rest = queries.calls(LedgerFilter(), after_rowid=first[-1].rowid)
@@ -282,13 +297,14 @@ def test_a_turn_is_found_by_its_id_and_by_both_response_ids_with_all_that_is_kno
 ) -> None:
     failed = call(NOON, turn_id="turn_1", outcome="error", http_status=529, attempt=1)
     good = call(NOON + SECOND, turn_id="turn_1", attempt=2, response_id="resp_upstream")
-    done: TurnCompleted = turn(NOON + 2 * SECOND, turn_id="turn_1", response_id="msg_client")
+    features = TurnFeatures(messages=5, thinking=True)
+    done = turn(NOON + 2 * SECOND, turn_id="turn_1", response_id="msg_client", features=features)
     ledger.record(decided(turn_id="turn_1"), failed, good, done, call(turn_id="turn_2"))
     found = queries.turn("turn_1")
     assert found is not None
     assert [c.attempt for c in found.calls] == [1, 2]
     assert found.decision == DECISION
-    assert (found.fidelity, found.features) == (done.fidelity, done.features)
+    assert (found.fidelity, found.features) == (done.fidelity, features)
     assert found.turn is not None
     assert (found.turn.slot, found.turn.calls, found.turn.cost_nano_usd) == (
         *("requested", 2),
@@ -445,9 +461,9 @@ def test_a_turns_sums_tell_payers_and_doubts_apart(
 ) -> None:
     ledger.record(
         call(turn_id="turn_1", cost_nano_usd=5),
-        call(turn_id="turn_1", **client_paid(cost_nano_usd=70)),
-        call(turn_id="turn_1", usage_source=UsageSource.ESTIMATED, cost_nano_usd=2),
-        call(turn_id="turn_1", price_unknown=True, cost_nano_usd=0),
+        call(turn_id="turn_1", attempt=2, **client_paid(cost_nano_usd=70)),
+        call(turn_id="turn_1", attempt=3, usage_source=UsageSource.ESTIMATED, cost_nano_usd=2),
+        call(turn_id="turn_1", attempt=4, price_unknown=True, cost_nano_usd=0),
         turn(turn_id="turn_1"),
     )
     summary = queries.tail(None)[0]

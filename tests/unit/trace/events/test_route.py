@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from tests.ledgers import DECISION, NOON
 
-from metis.trace.events import decode_event, encode_event
+from metis.trace.events import decode_event, encode_events
+from metis.trace.events.groups import WHOSE
 from metis.trace.events.route import RouteDecided, decision_id_of
 
 
@@ -19,19 +20,13 @@ def test_a_decisions_id_is_a_digest_of_its_json() -> None:
 
 
 def test_a_decision_that_is_referred_to_is_short_on_disk() -> None:
-    told = RouteDecided(event_id="e", ts=NOON, decision_id="0" * 32, decision=DECISION, policy=3)
-    referring = RouteDecided(event_id="e", ts=NOON, decision_id="0" * 32)
-    assert [decode_event(encode_event(event)) for event in (told, referring)] == [told, referring]
-    assert msgspec.json.decode(encode_event(referring)) == {
-        "event": "route.decided",
-        "event_id": "e",
-        "ts": NOON,
-        "decision_id": "0" * 32,
-    }
-
-
-def test_a_spool_of_before_decisions_had_ids_is_read() -> None:
-    line = b'{"event":"route.decided","event_id":"e","ts":1,"decision":%b}' % msgspec.json.encode(
-        DECISION
-    )
-    assert decode_event(line) == RouteDecided(event_id="e", ts=1, decision=DECISION)
+    whose = WHOSE.pack(org_id="default")
+    told = RouteDecided("turn_1", NOON, whose, "0" * 32, DECISION, 3)
+    referring = RouteDecided("turn_1", NOON, whose, "0" * 32)
+    assert [decode_event(encode_events([event])) for event in (told, referring)] == [
+        *(told, referring),
+    ]
+    assert msgspec.json.decode(encode_events([referring])) == [
+        *("route.decided", "turn_1", NOON, {"org_id": "default"}),
+        *("0" * 32, None, 0),
+    ]
