@@ -44,6 +44,8 @@ from metis.trace.spool import SpoolWriter
 from metis.upstream.pool import Connection, UpstreamPool
 
 _CONFIG = """
+[accounts]
+most_open_usd = "1000"
 [providers.openai]
 base_url = "http://127.0.0.1:1/v1"
 api_key_env = "BENCH_KEY"

@@ -56,6 +56,8 @@ http {{
 _METIS: Final = """
 [gateway]
 workers = {workers}
+[accounts]
+most_open_usd = "1000"
 [providers.openai]
 base_url = "http://127.0.0.1:{plain}/v1"
 api_key_env = "BENCH_KEY"

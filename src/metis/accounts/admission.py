@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -37,18 +37,3 @@ class Admission(Protocol):
     ) -> Reservation | Refusal: ...
 
     def settle(self, reservation: Reservation, actual_nano_usd: int) -> None: ...
-
-
-_NOTHING: Final = Reservation("", "", 0)
-
-
-class AdmitAll:
-    """Admit everything: what stands here until budgets are configured."""
-
-    def reserve(
-        self, principal: Principal, call_id: str, most_nano_usd: Callable[[], int]
-    ) -> Reservation | Refusal:
-        return _NOTHING
-
-    def settle(self, reservation: Reservation, actual_nano_usd: int) -> None:
-        return None

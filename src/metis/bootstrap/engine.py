@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from metis.accounts.admission import AdmitAll
+from metis.accounts.reservations import Reservations
 from metis.bootstrap.services import SystemClock
 from metis.catalog.models import AUTO_NAMES, display_name, known_models
 from metis.catalog.pricing import Prices
-from metis.clients import identify
+from metis.clients import session_reader
 from metis.config import Config
 from metis.embedded.weights import model_name
 from metis.errors import ConfigError
@@ -119,6 +119,12 @@ def build_models(config: Config, providers: Mapping[str, Provider]) -> ModelList
     return build_model_list(tuple(listed.values()))
 
 
+def _open_limit(config: Config) -> int | None:
+    """One worker's share of what may be open, in nano-dollars: they cannot ask one another for each call."""
+    most = config.accounts.most_open_usd
+    return None if most is None else int(most * 1_000_000_000) // config.gateway.workers
+
+
 def build_engine(
     config: Config, providers: dict[str, Provider], prices: Prices, generation: int
 ) -> Engine:
@@ -129,8 +135,8 @@ def build_engine(
         providers=providers,
         router=Router(build_policy(config, providers, generation)),
         pricing=prices,
-        admission=AdmitAll(),
-        identify=identify,
+        admission=Reservations(_open_limit(config)),
+        identify=session_reader,
         sessions=SessionBook(os.urandom(32), ids),
         ids=ids,
         clock=SystemClock(),

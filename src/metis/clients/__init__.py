@@ -6,6 +6,8 @@ lets only that one read the request.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,7 +26,7 @@ from metis.clients.qwen_code import QWEN_CODE
 from metis.clients.sdk import SDK, SDKS
 from metis.facts.identity import SessionFacts
 
-__all__ = ["CLIENTS", "client_for_command", "client_named", "identify"]
+__all__ = ["CLIENTS", "client_for_command", "client_named", "identify", "session_reader"]
 
 CLIENTS: Final[tuple[Client, ...]] = (
     CLAUDE_CODE,
@@ -50,20 +52,30 @@ _SDKS: Final = {word: client for client in SDKS for word in client.agents}
 
 
 def identify(headers: Headers, fields: Fields, path: str) -> SessionFacts:
-    """Read what a request says of its client and session. Nonsense gives empty facts, never an error.
+    """Read what a request says of its client and session. Nonsense gives empty facts, never an error."""
+    return session_reader(headers, path)(fields)
 
-    `x-metis-client` and `x-metis-session` are believed before everything else.
+
+def session_reader(headers: Headers, path: str) -> Callable[[Fields], SessionFacts]:
+    """How to read what requests with this head say of their client and session, given a body's fields.
+
+    `x-metis-client` and `x-metis-session` are believed before everything else. A reader never raises.
     """
     word = agent_word(headers.get(b"user-agent", b""))
     client = _TOOLS.get(word)
     if client is None:
         client = _marked(headers) or _SDKS.get(word, SDK)
-    if b"x-metis-client" in headers or b"x-metis-session" in headers:
-        facts = _told(client, headers, fields, path)
-    else:
-        facts = client.session(headers, fields, path)
-    # A count has no step of its own in the conversation, whoever asks.
-    return replace(facts, auxiliary="count") if path.endswith("count_tokens") else facts
+    told = b"x-metis-client" in headers or b"x-metis-session" in headers
+    session = partial(_told, client) if told else client.session
+
+    def read(fields: Fields) -> SessionFacts:
+        return session(headers, fields, path)
+
+    def read_count(fields: Fields) -> SessionFacts:
+        # A count has no step of its own in the conversation, whoever asks.
+        return replace(session(headers, fields, path), auxiliary="count")
+
+    return read_count if path.endswith("count_tokens") else read
 
 
 def _marked(headers: Headers) -> Client | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from metis.accounts.settings import AccountsSettings
 from metis.analytics.settings import AnalyticsSettings
 from metis.catalog.settings import CatalogSettings
 from metis.embedded.settings import EmbeddedSettings
@@ -27,6 +28,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gateway: GatewaySettings = GatewaySettings()
     providers: dict[str, ProviderSettings] = {}
     routing: RoutingSettings = RoutingSettings()
+    accounts: AccountsSettings = AccountsSettings()
     catalog: CatalogSettings = CatalogSettings()
     turn: TurnSettings = TurnSettings()
     upstream: UpstreamSettings = UpstreamSettings()

@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 
 from metis.facts.decision import RouteDecision
+from metis.facts.identity import SessionFacts
 from metis.facts.usage import Usage, UsageSource
 from metis.trace.events.event import TURN_PREFIX
-from metis.trace.events.groups import CALL_END, TURN_KIND, CallOutcome, Packed, TurnOutcome
+from metis.trace.events.groups import CALL_END, CallOutcome, Packed, TurnOutcome
 from metis.trace.events.llm import LlmCallCompleted, LlmCallStarted
 from metis.trace.events.route import RouteDecided
 from metis.trace.events.turn import FidelityNote, TurnCompleted
@@ -150,7 +151,7 @@ class TurnLedger:
         An error that came instead of an answer used nothing; providers do not bill those.
         """
         if self._inbound.operation == "count_tokens":
-            return Usage(), UsageSource.REPORTED
+            return _NO_USAGE, UsageSource.REPORTED
         if facts.usage is not None and (facts.complete or facts.stop or outcome == "ok"):
             return facts.usage, UsageSource.REPORTED
         if call.http_status and call.http_status >= 400:
@@ -175,21 +176,9 @@ class TurnLedger:
             self._turn_id,
             int(now_s * 1_000_000),
             intake.whose,
-            TURN_KIND.pack(
-                inbound.operation,
-                inbound.shape,
-                course.named,
-                call.way.provider.name if call else "",
-                call.way.decision.model if call else "",
-                course.stream,
-                outcome,
-                http_status,
-                call.attempt if call else 0,
-                session.auxiliary,
-                session.request_class,
-                session.client_version,
-                session.source,
-            ),
+            call.way.turn_kind(session, outcome, http_status, call.attempt)
+            if call is not None
+            else course.turn_kind("", "", (outcome, http_status, 0, *_client_words(session))),
             intake.previous,
             response_id,
             (call.started_ns - received_ns) // 1000 if call else 0,
@@ -199,3 +188,7 @@ class TurnLedger:
             ),
             notes,
         )
+
+
+def _client_words(session: SessionFacts) -> tuple[str, str, str, str]:
+    return session.auxiliary, session.request_class, session.client_version, session.source

@@ -9,25 +9,34 @@ its wish for a stream is in it.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from metis.catalog.names import AUTO_NAMES
 from metis.errors import BadRequest, Forbidden
 from metis.facts.decision import RouteDecision
+from metis.facts.identity import SessionFacts
 from metis.facts.usage import PaidBy
 from metis.http.headers import HOP_BY_HOP, connection_options, encode_headers, safe_value
 from metis.http.known_heads import RequestHead
 from metis.providers.provider import Provider
 from metis.routing.slot import Question
-from metis.trace.events.groups import CALL_KIND, CallRole, Packed
+from metis.trace.events.groups import (
+    CALL_KIND,
+    TURN_KIND,
+    WHOSE,
+    CallRole,
+    Packed,
+    TurnOutcome,
+)
 from metis.turn.actions import Inbound
 from metis.turn.engine import Engine
 from metis.wire.splice import Fields, flag_field, text_field
 
 _MAX_MODEL_NAME: Final = 256
 _MOST_COURSES: Final = 64  # of one head
+_MOST_KINDS: Final = 256  # of one course
 
 # Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
 # gateway credential, and what would let an upstream answer in a coding nobody asked for.
@@ -67,24 +76,28 @@ class Way:
     """How a course goes on once it is decided: the provider, and what every call to it says.
 
     `lines` are the request's header lines but for the first one, the body's type and its length; `told` is what the
-    client is told of the decision. `shape_name` is the upstream's shape.
+    client is told of the decision. `shape_name` is the upstream's shape. `verbatim` is set where every body goes as
+    it came: then to this path.
     """
 
     __slots__ = (
         "_course",
         "_kinds",
+        "_turn_kinds",
         "crossed",
         "decision",
         "lines",
         "provider",
         "shape_name",
         "told",
+        "verbatim",
     )
 
     def __init__(self, course: Course, decision: RouteDecision, provider: Provider) -> None:
         inbound = course.inbound
         self._course = course
         self._kinds: dict[CallRole, Packed] = {}
+        self._turn_kinds: dict[tuple[object, ...], Packed] = {}
         self.decision = decision
         self.provider = provider
         self.crossed = inbound.operation == "generate" and inbound.shape not in provider.shapes
@@ -96,6 +109,15 @@ class Way:
             decision.slot,
             decision.reason,
             course.engine.embedded,
+        )
+        self.verbatim = (
+            provider.fixed_paths.get(inbound.shape)
+            if inbound.operation == "generate"
+            and not self.crossed
+            and decision.model == course.model
+            and provider.kind.edits is None
+            and not (course.stream and inbound.shape == "openai_chat")  # may have to ask for usage
+            else None
         )
 
     def kind(self, role: CallRole) -> Packed:
@@ -116,38 +138,60 @@ class Way:
             )
         return kind
 
+    def turn_kind(
+        self, session: SessionFacts, outcome: TurnOutcome, http_status: int, attempts: int
+    ) -> Packed:
+        """The TurnKind of a turn that ended this way."""
+        key = (
+            outcome,
+            http_status,
+            attempts,
+            session.auxiliary,
+            session.request_class,
+            session.client_version,
+            session.source,
+        )
+        kind = self._turn_kinds.get(key)
+        if kind is None:
+            if len(self._turn_kinds) >= _MOST_KINDS:
+                self._turn_kinds.clear()
+            provider, model = self.provider.name, self.decision.model
+            kind = self._turn_kinds[key] = self._course.turn_kind(provider, model, key)
+        return kind
+
 
 class Course:
     """What is asked: the model's name as the client spells it, whether a stream is wanted, routing's question.
 
-    `inbound` is a request of this course, without its body. `path` is the head's, as text. `named` is the model's
-    name as the ledger has it: one that is too long is refused, and not written down whole.
+    `inbound` is a request of this course, without its body. `named` is the model's name as the ledger has
+    it: one that is too long is refused, and not written down whole. `read_session` reads the client's words of itself.
     """
 
     __slots__ = (
         "_ways",
+        "_whose",
         "engine",
         "inbound",
         "model",
         "named",
-        "path",
         "question",
+        "read_session",
         "retried",
         "stream",
     )
 
     def __init__(self, engine: Engine, inbound: Inbound, model: str, *, stream: bool) -> None:
-        """Raises BadRequest and Forbidden on what cannot be asked."""
         head = inbound.head
         self.engine = engine
         self.inbound = msgspec.structs.replace(inbound, body=b"")
         self.model = model
         self.named = model[:_MAX_MODEL_NAME]
         self.stream = stream
-        self.path = head.path.decode("latin-1")
+        self.read_session = engine.identify(head.named, head.path.decode("latin-1"))
         self.retried = head.named.get(b"x-stainless-retry-count", b"0") != b"0"
         self.question: Question | None = None
         self._ways: dict[int, Way] = {}
+        self._whose: dict[tuple[str, ...], Packed] = {}
 
     def asked(self) -> Question:
         """What routing is asked. Raises BadRequest and Forbidden on what may not be asked."""
@@ -155,6 +199,24 @@ class Course:
         if question is None:
             question = self.question = _question(self.engine, self.inbound, self.model)
         return question
+
+    def whose(self, said: SessionFacts) -> Packed:
+        """The Whose of a turn in this session."""
+        key = (said.client, said.session_id, said.agent_id, said.parent_agent_id)
+        whose = self._whose.get(key)
+        if whose is None:
+            if len(self._whose) >= _MOST_KINDS:
+                self._whose.clear()
+            who = self.inbound.principal
+            owner = who.org_id, who.team_id, who.user_id, who.project_id, who.key_id
+            whose = self._whose[key] = WHOSE.pack(*owner, *key)
+        return whose
+
+    def turn_kind(self, provider: str, model: str, ended: tuple[object, ...]) -> Packed:
+        """The TurnKind of a turn: who answered, and how it ended, from TurnKind's `outcome` on."""
+        inbound = self.inbound
+        asked = inbound.operation, inbound.shape, self.named
+        return TURN_KIND.pack(*cast(Any, (*asked, provider, model, self.stream, *ended)))
 
     def way(self, decision: RouteDecision) -> Way:
         """The way that a decision means; decisions are few, and kept by their identity."""

@@ -19,6 +19,8 @@ _RESULT_TYPES: Final = frozenset(
 _OWN_TYPES: Final = frozenset(
     {"function_call", "custom_tool_call", "reasoning", "local_shell_call", "compaction"}
 )
+_THINKING: Final = frozenset({"thinking", "reasoning", "reasoning_effort"})
+_STRUCTURED: Final = frozenset({"response_format", "text"})
 _IMAGES: Final = frozenset({"image", "image_url", "input_image"})
 _DOCUMENTS: Final = frozenset({"document", "file", "input_file"})
 _TAIL: Final = 64  # entries looked at from the end: what came after the last answer is never more
@@ -71,30 +73,27 @@ def read_features(
 ) -> Packed:
     """Features of a request as JSON of TurnFeatures; nonsense counts as nothing. `messages`: its entries, undecoded."""
     counts = _counts(messages)
-    return Packed(
-        _encode(
-            TurnFeatures(
-                messages=len(messages),
-                tools=_tools(fields["tools"]) if "tools" in fields else 0,
-                tool_results=counts.results,
-                tool_errors=counts.errors,
-                images=counts.images,
-                documents=counts.documents,
-                user_characters=counts.characters,
-                request_bytes=request_bytes,
-                thinking="thinking" in fields
-                or "reasoning" in fields
-                or "reasoning_effort" in fields,
-                structured_output="response_format" in fields
-                or "text" in fields
-                or ("output_config" in fields and b'"format"' in bytes(fields["output_config"])),
-                cache_marks=counts.marks
-                + (_marks(fields["tools"]) if "tools" in fields else 0)
-                + (_marks(fields["system"]) if "system" in fields else 0),
-                retry=retry,
-            )
-        )
+    tools, system, marks = fields.get("tools"), fields.get("system"), counts.marks
+    if tools is not None:
+        marks += _marks(tools)
+    if system is not None:
+        marks += _marks(system)
+    features = TurnFeatures(
+        messages=len(messages),
+        tools=0 if tools is None else _tools(tools),
+        tool_results=counts.results,
+        tool_errors=counts.errors,
+        images=counts.images,
+        documents=counts.documents,
+        user_characters=counts.characters,
+        request_bytes=request_bytes,
+        thinking=not _THINKING.isdisjoint(fields),
+        structured_output=not _STRUCTURED.isdisjoint(fields)
+        or ("output_config" in fields and b'"format"' in bytes(fields["output_config"])),
+        cache_marks=marks,
+        retry=retry,
     )
+    return Packed(_encode(features))
 
 
 def _counts(messages: list[msgspec.Raw]) -> _Counts:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from metis.facts.identity import SessionFacts
-from metis.trace.events.groups import WHOSE, CallRole, Packed
+from metis.trace.events.groups import CallRole, Packed
 from metis.turn.actions import Inbound
 from metis.turn.course import Course, course_of
 from metis.turn.engine import Engine
@@ -45,7 +45,7 @@ def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
     body = Body(inbound.body, {}) if relayed else read_body(inbound.body, _DECISIVE)
     fields = body.fields
     course = course_of(engine, inbound, fields)
-    said = engine.identify(inbound.head.named, fields, course.path)
+    said = course.read_session(fields)
     who = inbound.principal
     previous, messages = "", _NO_MESSAGES
     is_turn = not relayed and operation != "count_tokens"
@@ -55,19 +55,8 @@ def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
             session_id = engine.sessions.recognise((who.key_id, said.client), fields, messages)
             said = msgspec.structs.replace(said, session_id=session_id, source="prefix")
         previous = engine.sessions.succeed(who.key_id, said.session_id, turn_id)
-    whose = WHOSE.pack(
-        who.org_id,
-        who.team_id,
-        who.user_id,
-        who.project_id,
-        who.key_id,
-        said.client,
-        said.session_id,
-        said.agent_id,
-        said.parent_agent_id,
-    )
     role = "relay" if relayed else "auxiliary" if said.auxiliary or not is_turn else "main"
-    return Intake(course, body, messages, said, previous, whose, role, is_turn)
+    return Intake(course, body, messages, said, previous, course.whose(said), role, is_turn)
 
 
 def max_tokens(fields: Fields) -> int:

@@ -90,10 +90,8 @@ class Turn:
         self._recorded = False
         self._client_status = 0
         self._sent_ns = 0
-        self._spoke = False
-        self._ticked_ns = 0
-        self._stale_retries = 0
-        self.done = False
+        self._spoke = self.done = False
+        self._ticked_ns = self._stale_retries = 0
 
     # What the driver tells the turn
 
@@ -202,7 +200,7 @@ class Turn:
         if stale and self._stale_retries < self._engine.settings.stale_retries:
             # A pooled connection that the upstream had closed already: the request was never read.
             self._stale_retries += 1
-            completed = self._call_completed("error", self._engine.clock.time())
+            completed = self._call_completed(call, "error", self._engine.clock.time())
             return [Record((completed,)), *self._attempt(call.attempt + 1)]
         return self._answer_failure(of_failure(failure, call.way.provider.name))
 
@@ -311,14 +309,17 @@ class Turn:
         )
         return 0 if priced is None else priced.nano_usd
 
-    def _call_completed(self, outcome: CallOutcome, now_s: float) -> LlmCallCompleted:
+    def _call_completed(
+        self, call: CallState, outcome: CallOutcome, now_s: float
+    ) -> LlmCallCompleted:
         """Settle the reservation and make the attempt's closing event."""
-        if self._ledger is None or self._call is None:
-            raise BadRequest("a turn without a call cannot complete one")
+        if self._ledger is None:
+            raise BadRequest("a turn without a ledger cannot complete a call")
         if self._facts.error is not None:
-            self._class_error(self._call, self._facts.error)
-        event = self._ledger.completed(self._call, self._facts, outcome, now_s)
-        self._release(event.cost_nano_usd)
+            self._class_error(call, self._facts.error)
+        event = self._ledger.completed(call, self._facts, outcome, now_s)
+        if self._admitted is not None:
+            self._release(event.cost_nano_usd)
         return event
 
     def _class_error(self, call: CallState, error: ErrorInfo) -> None:
@@ -337,21 +338,20 @@ class Turn:
     def _settled(self, outcome: CallOutcome, turn_outcome: TurnOutcome | None = None) -> Record:
         """The events that close the turn, in one write."""
         self._recorded = True
-        now_s = self._engine.clock.time()
+        now_s, call = self._engine.clock.time(), self._call
         closing = self._closing_events(
             turn_outcome or ("ok" if outcome == "ok" else "error"), now_s
         )
-        if self._call is None:
+        if call is None:
             return Record(closing)
-        return Record((self._call_completed(outcome, now_s), *closing))
+        return Record((self._call_completed(call, outcome, now_s), *closing))
 
     def _closing_events(self, outcome: TurnOutcome, now_s: float) -> tuple[AnyForm, ...]:
-        ledger, intake = self._ledger, self._intake
+        ledger, intake, way = self._ledger, self._intake, self._way
         if ledger is None or intake is None or not intake.is_turn:
             return ()
         ended = outcome, self._client_status, self._facts.response_id
         turn = ledger.turn_completed(self._call, ended, self._fidelity(), now_s)
-        way = self._way
         return (turn,) if way is None else (ledger.decided(way.decision, now_s), turn)
 
     def _fidelity(self) -> tuple[FidelityNote, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -20,12 +20,14 @@ class Pricing(Protocol):
     def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost | None: ...
 
 
-class Identify(Protocol):
-    """What the client says of itself and of the session. Never raises on nonsense."""
+ReadSession = Callable[[Mapping[str, msgspec.Raw]], SessionFacts]
+"""What a request says of its client and session, read from its body's fields. Never raises on nonsense."""
 
-    def __call__(
-        self, headers: Mapping[bytes, bytes], fields: Mapping[str, msgspec.Raw], path: str
-    ) -> SessionFacts: ...
+
+class Identify(Protocol):
+    """Tells by a head how to read what requests under it say of their client and session."""
+
+    def __call__(self, headers: Mapping[bytes, bytes], path: str) -> ReadSession: ...
 
 
 class Clock(Protocol):

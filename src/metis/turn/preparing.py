@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -33,11 +33,8 @@ from metis.wire.splice import Body, read_body
 FOREIGN_MARK: Final = FOREIGN_SIGNATURE.encode()
 
 
-class Plan(NamedTuple):
-    """Where the request goes and in what form."""
-
-    way: Way
-    outbound: Outbound
+Plan = tuple[Way, Outbound]
+"""Where the request goes and in what form."""
 
 
 def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> Plan | Answer:
@@ -49,28 +46,30 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     if operation == "relay":
         return _relay(engine, inbound, course)
     shape = engine.shapes.get(inbound.shape)
-    if shape is not None and shape.name == "anthropic_messages" and "thread" in intake.body.fields:
+    if "thread" in intake.body.fields and shape and shape.name == "anthropic_messages":
         return Answer(
             status=400,
             lines=b"content-type: application/json\r\n",
             body=shape.encode_error(THREAD_REFUSAL),
         )
     way = course.way(engine.router.decide(course.asked()))
+    if way.verbatim is not None and FOREIGN_MARK not in inbound.body:
+        return way, Outbound(inbound.body, shape, way.verbatim)
     provider, model = way.provider, way.decision.model
     if operation == "generate" and shape is not None:
         outbound = _generation(engine, inbound, intake, shape, (provider, model, turn_id))
-        return Plan(way, with_edits(outbound, provider, operation))
+        return way, with_edits(outbound, provider, operation)
     if provider.path_for(operation) is None:
         if operation == "count_tokens" and shape is not None:
             outbound = _count(engine, inbound, intake, shape, (provider, model, turn_id))
-            return Plan(way, outbound) if outbound else estimate_count(inbound.body)
+            return (way, outbound) if outbound else estimate_count(inbound.body)
         raise NotFound(
             f"model {model!r} is served by {provider.name!r}, which has no "
             f"{operation} endpoint; name a model of a provider that has one",
             code="model_not_found",
         )
     outbound = raw_operation(operation, intake.body, provider, (model, course.model))
-    return Plan(way, with_edits(outbound, provider, operation))
+    return way, with_edits(outbound, provider, operation)
 
 
 def _relay(engine: Engine, inbound: Inbound, course: Course) -> Plan:
@@ -88,7 +87,7 @@ def _relay(engine: Engine, inbound: Inbound, course: Course) -> Plan:
         reason="a relayed path",
         verdicts=(),
     )
-    return Plan(course.way(decision), relayed(inbound, provider))
+    return course.way(decision), relayed(inbound, provider)
 
 
 def _generation(

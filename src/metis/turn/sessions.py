@@ -25,6 +25,7 @@ _LOOK_BACK: Final = (
 _CACHE_MARK: Final = re.compile(rb',?\s*"cache_control"\s*:\s*(?:null|\{[^{}]*\})')
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _LIST_FIELDS: Final = ("messages", "input")
+_PREAMBLES: Final = ("system", "instructions")
 
 
 class SessionBook:
@@ -42,39 +43,10 @@ class SessionBook:
 
         `scope` is the key's id and the client: two tools that begin with the same words share no conversation.
         """
-        prefixes = self._prefixes(scope, fields, messages)
-        known = self._by_prefix
-        session = ""
-        for digest in prefixes:
-            if digest in known:
-                session = known[digest]
-                break
-        session = session or self._ids.new("ses")
-        if prefixes:
-            known[prefixes[0]] = session
-            known.move_to_end(prefixes[0])
-            if len(known) > _MAX_KEPT:
-                known.popitem(last=False)
-        return session
-
-    def succeed(self, key_id: str, session_id: str, turn_id: str) -> str:
-        """Note the session's newest turn; gives the one before it, "" for the first."""
-        last, key = self._last_turn, (key_id, session_id)
-        previous = last.get(key, "")
-        last[key] = turn_id
-        last.move_to_end(key)
-        if len(last) > _MAX_KEPT:
-            last.popitem(last=False)
-        return previous
-
-    def _prefixes(
-        self, scope: tuple[str, str], fields: Fields, messages: list[msgspec.Raw]
-    ) -> list[int]:
-        """Digests of the longest message prefixes, longest first; [] when there are no messages."""
         if not messages:
-            return []
+            return self._ids.new("ses")
         digest = hash((self._secret, scope))
-        for name in ("system", "instructions"):
+        for name in _PREAMBLES:
             if name in fields:
                 digest = hash((digest, _sample(fields[name])))
         first = len(messages) - _LOOK_BACK
@@ -86,8 +58,28 @@ class SessionBook:
         for message in messages:
             digest = hash((digest, _sample(message)))
             digests.append(digest)
-        digests.reverse()
-        return digests
+        known = self._by_prefix
+        for prefix in reversed(digests):
+            session = known.get(prefix)
+            if session is not None:
+                break
+        else:
+            session = self._ids.new("ses")
+        known[digest] = session
+        known.move_to_end(digest)
+        if len(known) > _MAX_KEPT:
+            known.popitem(last=False)
+        return session
+
+    def succeed(self, key_id: str, session_id: str, turn_id: str) -> str:
+        """Note the session's newest turn; gives the one before it, "" for the first."""
+        last, key = self._last_turn, (key_id, session_id)
+        previous = last.get(key, "")
+        last[key] = turn_id
+        last.move_to_end(key)
+        if len(last) > _MAX_KEPT:
+            last.popitem(last=False)
+        return previous
 
 
 def _sample(raw: msgspec.Raw) -> bytes:

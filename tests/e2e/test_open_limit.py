@@ -1,0 +1,70 @@
+"""What a key's calls under way may cost together: refused in the client's shape before anything is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from tests.answers import usual
+from tests.client import PATHS, Reply, request_for, send
+from tests.inprocess import InProcessGateway
+from tests.upstream import FakeUpstream
+
+MODELS = {
+    "anthropic_messages": "claude-sonnet-4-5",
+    "openai_chat": "gpt-4o",
+    "openai_responses": "gpt-4o",
+}
+CONFIG = """
+[providers.anthropic]
+base_url = "{url}"
+api_key_env = "UPSTREAM_KEY"
+[providers.openai]
+base_url = "{url}/v1"
+api_key_env = "UPSTREAM_KEY"
+[accounts]
+most_open_usd = "0.05"
+"""
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[FakeUpstream]:
+    made = FakeUpstream(usual)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[InProcessGateway]:
+    config = CONFIG.format(url=upstream.url)
+    made = InProcessGateway(
+        tmp_path_factory.mktemp("open"), config, environment={"UPSTREAM_KEY": "k"}
+    )
+    yield made
+    made.stop()
+
+
+def ask(gateway: InProcessGateway, shape: str, tokens: int) -> Reply:
+    body = request_for(shape, MODELS[shape])
+    body["max_output_tokens" if shape == "openai_responses" else "max_tokens"] = tokens
+    headers = {"x-api-key": gateway.key, "anthropic-version": "2023-06-01"}
+    return send(gateway.port, PATHS[shape], json.dumps(body).encode(), headers)
+
+
+@pytest.mark.parametrize("shape", list(PATHS))
+def test_a_call_over_the_limit_is_refused_in_its_shape_and_never_made(
+    gateway: InProcessGateway, upstream: FakeUpstream, shape: str
+) -> None:
+    for _ in range(3):  # what ended is not held against the next
+        assert ask(gateway, shape, 500).status == 200
+    called = len(upstream.seen)
+    refused = ask(gateway, shape, 50_000)
+    assert (refused.status, len(upstream.seen)) == (429, called)
+    assert refused.headers["retry-after"] == "2"
+    assert "accounts.most_open_usd" in refused.json["error"]["message"]
+    turn = gateway.rows("SELECT outcome, http_status FROM turns ORDER BY id DESC LIMIT 1")
+    assert turn == [{"outcome": "refused", "http_status": 429}]
+    assert gateway.rows("SELECT 1 FROM calls WHERE state = 'open'") == []
