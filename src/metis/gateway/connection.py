@@ -263,7 +263,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, inbound: Inbound) -> None:
         state = self._state
-        exchange = self._exchange = Exchange(self, state.upstream, state.ledger, state.counters)
+        exchange = self._exchange = Exchange(self, state)
         state.counters.add("active_turns")
         exchange.begin(state.engine(), inbound)
 

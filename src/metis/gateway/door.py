@@ -13,6 +13,7 @@ from metis.facts.ids import IdFactory
 from metis.gateway.model_list import ModelList
 from metis.gateway.ports import Counters, Keys, Ledger, Upstream
 from metis.gateway.settings import GatewaySettings
+from metis.gateway.taking_turns import TakingTurns
 from metis.http.known_heads import KnownHeads
 from metis.turn.engine import Engine
 
@@ -48,6 +49,7 @@ class DoorState:
         self.keys = keys
         self.upstream, self.ledger, self.counters = services
         self.ids = ids
+        self.steps = TakingTurns()
         self.known_heads = KnownHeads()
         self.connections: set[Connection] = set()
         self.draining = False

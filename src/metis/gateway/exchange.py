@@ -9,8 +9,9 @@ import structlog
 from metis.errors import LedgerError
 from metis.facts.failure import CallFailure, FailureCause, FailureClass
 from metis.gateway.ports import Counters, Ledger, Upstream
+from metis.gateway.taking_turns import TakingTurns
 from metis.http.headers import Headers
-from metis.turn.actions import Actions, Call, Cancel, Finish, Inbound, Record, Reply, Send
+from metis.turn.actions import Actions, Call, Cancel, Finish, Inbound, Record, Reply, Resume, Send
 from metis.turn.engine import Engine
 from metis.turn.machine import Turn
 from metis.turn.ports import CallHandle
@@ -32,18 +33,23 @@ class ReplySink(Protocol):
     def answered(self) -> None: ...
 
 
+class Services(Protocol):
+    """What all exchanges of a worker share."""
+
+    upstream: Upstream
+    ledger: Ledger
+    counters: Counters
+    steps: TakingTurns
+
+
 class Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_begun", "_counters", "_handle", "_ledger", "_sink", "_turn", "_upstream")
+    __slots__ = ("_begun", "_handle", "_services", "_sink", "_turn")
 
-    def __init__(
-        self, sink: ReplySink, upstream: Upstream, ledger: Ledger, counters: Counters
-    ) -> None:
+    def __init__(self, sink: ReplySink, services: Services) -> None:
         self._sink = sink
-        self._upstream = upstream
-        self._ledger = ledger
-        self._counters = counters
+        self._services = services
         self._turn: Turn | None = None
         self._handle: CallHandle | None = None
         self._begun = False  # the answer's head went out
@@ -55,6 +61,15 @@ class Exchange:
         except Exception:
             log.exception("turn.crashed", turn_id=turn.turn_id)
             self._crash(turn)
+
+    def _resume(self) -> None:
+        turn = self._turn
+        if turn is not None:
+            try:
+                self._run(turn, turn.resume())
+            except Exception:
+                log.exception("turn.crashed", turn_id=turn.turn_id)
+                self._crash(turn)
 
     # CallListener: what the upstream did
 
@@ -116,7 +131,7 @@ class Exchange:
     def client_gone(self) -> None:
         turn, self._turn = self._turn, None
         if turn is not None:
-            self._counters.add("client_gone")
+            self._services.counters.add("client_gone")
             try:
                 self._run(turn, turn.client_gone())
             except Exception:
@@ -148,12 +163,12 @@ class Exchange:
         for action in actions:
             if isinstance(action, Record):
                 try:
-                    self._ledger.append(action.events)
+                    self._services.ledger.append(action.events)
                 except LedgerError as exc:
                     if not self._go_on_unrecorded(turn, action, actions, exc):
                         return
             elif isinstance(action, Call):
-                self._handle = self._upstream.start(action, self)
+                self._handle = self._services.upstream.start(action, self)
             elif isinstance(action, Reply):
                 self._begun = True
                 self._sink.write_reply(action.status, action.lines, action.body)
@@ -161,6 +176,8 @@ class Exchange:
                     self._end()
             elif isinstance(action, Send):
                 self._sink.write_body(action.data)
+            elif isinstance(action, Resume):
+                self._services.steps.put(self._resume)
             elif isinstance(action, Finish):
                 self._sink.end_body()
                 self._end()
@@ -184,7 +201,7 @@ class Exchange:
         call = next((action for action in actions if isinstance(action, Call)), None)
         if call is None:
             # The money is spent; withholding the answer would not bring it back.
-            self._counters.add("unledgered", len(record.events))
+            self._services.counters.add("unledgered", len(record.events))
             log.error("ledger.refused", error=str(error), events=len(record.events))
             return True
         failure = CallFailure(FailureClass.OVERLOADED, FailureCause.LEDGER, str(error), sent=False)

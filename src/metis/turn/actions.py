@@ -80,5 +80,9 @@ class Record(msgspec.Struct, frozen=True):
     events: tuple[AnyForm, ...]
 
 
-Action = Call | Cancel | Reply | Send | Finish | Abort | Record
+class Resume(msgspec.Struct, frozen=True):
+    """Call the turn's `resume()` once others have had theirs: what is left would keep them waiting."""
+
+
+Action = Call | Cancel | Reply | Send | Finish | Abort | Record | Resume
 Actions = list[Action]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Generator
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -12,7 +13,7 @@ from metis.turn.actions import Inbound
 from metis.turn.course import Course, course_of
 from metis.turn.engine import Engine
 from metis.turn.sessions import message_slices
-from metis.wire.splice import Body, Fields, read_body
+from metis.wire.splice import Body, Fields, check_members, check_text, read_body, top_level
 
 # What may stand only once: the gateway decides by these, so the upstream must read the same ones.
 _DECISIVE: Final = ("model", "stream", "max_tokens", "messages", "input")
@@ -38,24 +39,54 @@ class Intake(msgspec.Struct, frozen=True):
     is_turn: bool
 
 
-def read_intake(engine: Engine, inbound: Inbound, turn_id: str) -> Intake:
-    """Raises CodecError on a body that is no JSON object or whose decisive fields have wrong types."""
-    operation = inbound.operation
-    relayed = operation == "relay"
-    body = Body(inbound.body, {}) if relayed else read_body(inbound.body, _DECISIVE)
+class Parts(NamedTuple):
+    """A request's body taken apart as far as every turn needs it: its fields, and the conversation's entries."""
+
+    body: Body
+    messages: list[msgspec.Raw]
+
+
+def read_parts(inbound: Inbound) -> Parts:
+    """Raises CodecError on a body that is no JSON object, or that says twice what counts."""
+    if inbound.operation == "relay":
+        return Parts(Body(inbound.body, {}), _NO_MESSAGES)
+    body = read_body(inbound.body, _DECISIVE)
+    return Parts(body, message_slices(body.fields) if _is_turn(inbound) else _NO_MESSAGES)
+
+
+def read_parts_in_steps(inbound: Inbound) -> Generator[None, None, Parts]:
+    """As `read_parts`, with a pause after each look at the whole body: each takes 0.4 ms a megabyte."""
+    text = inbound.body
+    fields = top_level(text)
+    yield
+    check_text(text)
+    yield
+    check_members(text, fields, _DECISIVE)
+    messages = message_slices(fields) if _is_turn(inbound) else _NO_MESSAGES
+    yield
+    return Parts(Body(text, fields), messages)
+
+
+def _is_turn(inbound: Inbound) -> bool:
+    return inbound.operation not in ("count_tokens", "relay")
+
+
+def read_intake(engine: Engine, inbound: Inbound, parts: Parts, turn_id: str) -> Intake:
+    """Raises CodecError when a decisive field has a wrong type."""
+    (body, messages), who = parts, inbound.principal
     fields = body.fields
     course = course_of(engine, inbound, fields)
     said = course.read_session(fields)
-    who = inbound.principal
-    previous, messages = "", _NO_MESSAGES
-    is_turn = not relayed and operation != "count_tokens"
+    previous, is_turn = "", _is_turn(inbound)
     if is_turn:
-        messages = message_slices(fields)
         if not said.session_id:
             session_id = engine.sessions.recognise((who.key_id, said.client), fields, messages)
             said = msgspec.structs.replace(said, session_id=session_id, source="prefix")
         previous = engine.sessions.succeed(who.key_id, said.session_id, turn_id)
-    role = "relay" if relayed else "auxiliary" if said.auxiliary or not is_turn else "main"
+    if inbound.operation == "relay":
+        role = "relay"
+    else:
+        role = "auxiliary" if said.auxiliary or not is_turn else "main"
     return Intake(course, body, messages, said, previous, course.whose(said), role, is_turn)
 
 

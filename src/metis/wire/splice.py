@@ -33,10 +33,15 @@ class Body(NamedTuple):
 def read_body(text: bytes, once: tuple[str, ...] = ()) -> Body:
     """Raises CodecError on what is no JSON object, and when one of `once` stands twice."""
     fields = top_level(text)
-    _check_text(text)
+    check_text(text)
+    check_members(text, fields, once)
+    return Body(text, fields)
+
+
+def check_members(text: bytes, fields: Fields, once: tuple[str, ...]) -> None:
+    """Raises CodecError when one of `once` stands twice at the top level."""
     if not _is_shortest(text, fields):
         member_spans(text, fields, once)
-    return Body(text, fields)
 
 
 def _is_shortest(body: bytes, fields: Fields) -> bool:
@@ -75,7 +80,7 @@ def top_level(body: bytes) -> Fields:
         raise CodecError("the body is nested too deeply") from exc
 
 
-def _check_text(body: bytes) -> None:
+def check_text(body: bytes) -> None:
     """Raises CodecError on bytes that are not UTF-8.
 
     The decoder passes over values that nobody reads, whatever bytes their strings hold: who reads them
