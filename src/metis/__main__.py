@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any, cast
 
 from metis.cli.leaving import leave
 
@@ -20,8 +21,12 @@ def _run(arguments: list[str]) -> int:
 
         options = parse_up(arguments[1:])
         if options is not None:
+            # structlog loads Rich where it is installed, for tracebacks that are printed plainly here: a
+            # tenth of a start. None bars a module.
+            sys.modules["rich"] = cast(Any, None)
             from metis.cli.up import run_up
 
+            del sys.modules["rich"]
             return run_up(options)
     from metis.cli.app import run_app
 

@@ -138,7 +138,8 @@ class _Start:
         children = [
             Child(f"worker-{slot}", worker(slot), stop_s, rank=0) for slot in range(len(sockets))
         ]
-        children.append(Child("control", run_the_control, _CONTROL_STOP_S, rank=1))
+        # Its libraries take as long to load as all the rest of a start.
+        children.append(Child("control", run_the_control, _CONTROL_STOP_S, rank=1, awaited=False))
         if self._embedded:
             embedded = EmbeddedPlan(self._config.embedded, self._page, self._board)
 

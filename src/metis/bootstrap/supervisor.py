@@ -35,13 +35,15 @@ class Child:
     """One process of ours. `run` is what it does after the fork; it never returns to the supervisor.
 
     Ranks are stopped one after the other, lowest first: workers before the control process, since
-    what they wrote last must still be recorded.
+    what they wrote last must still be recorded. We say that we serve once all `awaited` ones are ready: the sockets
+    of the others listen already, and whoever connects is answered when they are.
     """
 
     name: str
     run: Callable[[ChildEnd], None]
     stop_timeout_s: float
     rank: int
+    awaited: bool = True
     pid: int = 0
     started: float = 0.0
     restart_at: float = 0.0
@@ -166,7 +168,7 @@ class Supervisor:
                 child.ready = os.read(child.ready_fd, 1) == b"1"
                 os.close(child.ready_fd)
                 child.ready_fd = -1
-        if not self._announced and all(child.ready for child in self.children):
+        if not self._announced and all(child.ready for child in self.children if child.awaited):
             self._announced = True
             self.on_ready()
 
