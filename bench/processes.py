@@ -20,7 +20,7 @@ GATEWAY_CORE: Final = 0
 LOAD_CORE: Final = 1
 _CPU_CLOCK: Final = 2
 _QUIET_CPU: Final = 0.03
-_QUIET_S: Final = 0.15  # longer than the recorder sleeps between looks
+_QUIET_S: Final = 0.3  # longer than the recorder sleeps between looks
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 

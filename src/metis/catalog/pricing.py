@@ -114,12 +114,7 @@ class Prices:
 
     def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost | None:
         """What a call cost that began at `at_s`; None when its model is on no list."""
-        for window in self._kept.get((provider, model, _NO_CONTEXT), ()):
-            if window.since_s <= at_s < window.until_s:
-                price = window.price
-                break
-        else:
-            price = self.at(provider, model, at_s)
+        price = self.at(provider, model, at_s)
         return None if price is None else price.cost(usage)
 
     def _look_up(self, provider: str, model: str, at_s: float, context: Context) -> _Window:

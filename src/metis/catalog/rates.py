@@ -135,6 +135,18 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
         scale = self.scale
         return Cost(amount if scale == 1 else _half_even(amount, scale))
 
+    def most(self, input_tokens: int, output_tokens: int) -> int:
+        """The most so many tokens of text can cost, in nano-dollars: all input at its dearest, in the dearest tier."""
+        output_tokens = max(0, output_tokens)
+        if self.quick is None:
+            usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+            return self._cost_by_parts(usage).nano_usd
+        dearest = 0
+        for _, (fresh, read, short, long, out) in self.quick:
+            amount = input_tokens * max(fresh, read, short, long) + output_tokens * out
+            dearest = max(dearest, amount)
+        return -(-dearest // self.scale)
+
     def lines(self, usage: Usage) -> tuple[PriceLine, ...]:
         """The bill of `usage`, one line per kind that occurs; the lines' `usd` sum to the unrounded cost."""
         return tuple(

@@ -23,7 +23,7 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     fsync: FsyncPolicy = "off"
     fsync_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 20
     on_ledger_full: FullPolicy = "refuse"
-    poll_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 50
-    idle_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 100
+    poll_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 200
+    idle_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 200
     batch_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 4 * 1024 * 1024
     lag_alarm_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * 1024 * 1024

@@ -57,6 +57,7 @@ class SpoolWriter:
     __slots__ = (
         "_allowance",
         "_clock",
+        "_counted",
         "_directory",
         "_fd",
         "_is_full",
@@ -65,9 +66,9 @@ class SpoolWriter:
         "_measure_at",
         "_number",
         "_offset",
-        "_room",
         "_segment_bytes",
         "_settings",
+        "_stop",
         "_sync_at",
         "_syncs",
         "unledgered",
@@ -89,8 +90,9 @@ class SpoolWriter:
         self._fd = -1
         self._number = 0
         self._offset = 0
-        self._allowance = 0  # what may be written before the disk is looked at again
-        self._room = 0  # what may be written without asking anybody
+        self._allowance = 0  # what may be written before the disk is looked at again,
+        self._counted = 0  # as it was at this offset
+        self._stop = 0  # up to where nobody need be asked
         self._left = 0
         self._is_full = False
         self._measure_at = 0.0
@@ -114,7 +116,7 @@ class SpoolWriter:
         frame = encode_frame(events)
         size = len(frame)
         try:
-            if size > self._room:
+            if self._offset + size > self._stop:
                 frame = self._make_room(events, frame)
                 size = len(frame)
             try:
@@ -129,8 +131,6 @@ class SpoolWriter:
             self.unledgered += len(events)
             return
         self._offset += size
-        self._allowance -= size
-        self._room -= size
         if self._syncs:
             self._sync_after_append()
 
@@ -161,11 +161,14 @@ class SpoolWriter:
         Raises LedgerError.
         """
         size = len(frame)
+        self._allowance -= self._offset - self._counted
+        self._counted = self._offset
         if size > self._allowance:
             self._admit(events, size)
         if self._fd < 0 or self._offset + size > self._segment_bytes:
             self._roll()
-        self._room = min(self._allowance, max(size, self._segment_bytes - self._offset))
+        whole = max(self._offset + size, self._segment_bytes)
+        self._stop = min(self._offset + max(size, self._allowance), whole)
         return SEGMENT_HEADER + frame if self._offset == 0 else frame
 
     def _unwritten(self, error: OSError | None) -> LedgerError:
@@ -213,7 +216,7 @@ class SpoolWriter:
         except OSError as exc:
             kind = LedgerFull if exc.errno in _FULL_ERRORS else LedgerError
             raise kind(f"cannot make the spool segment {path}: {exc.strerror}") from exc
-        self._fd, self._number, self._offset = fd, self._number + 1, 0
+        self._fd, self._number, self._offset, self._counted = fd, self._number + 1, 0, 0
         if self._syncs:
             _sync_directory(self._directory)
 
@@ -223,7 +226,7 @@ class SpoolWriter:
         if self._syncs:
             self.sync()
         os.close(self._fd)
-        self._fd, self._room = -1, 0
+        self._fd, self._stop = -1, 0
 
     def _sync_after_append(self) -> None:
         if self._settings.fsync == "always" or self._clock() >= self._sync_at:

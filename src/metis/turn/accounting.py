@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from metis.catalog.rates import ModelPrice
 from metis.facts.decision import RouteDecision
 from metis.facts.identity import SessionFacts
 from metis.facts.usage import Usage, UsageSource
@@ -27,7 +28,7 @@ _MOST_WORD: Final = 200  # of an upstream's: groups are remembered, so none may 
 
 
 class CallState(msgspec.Struct):
-    """One upstream attempt while it runs. `kind` is a packed CallKind."""
+    """One upstream attempt while it runs. `kind` is a packed CallKind, `price` the model's on the day it began."""
 
     call_id: str
     attempt: int
@@ -36,6 +37,7 @@ class CallState(msgspec.Struct):
     body_bytes: int
     started_ns: int
     started_s: float
+    price: ModelPrice | None
     http_status: int = 0
     first_byte_ns: int = 0
     response_bytes: int = 0
@@ -132,15 +134,13 @@ class TurnLedger:
 
     def _price(self, call: CallState, usage: Usage | None) -> tuple[int, bool, tuple[str, ...]]:
         """The cost, whether it is unknown or lacks something, and what it lacks."""
-        operation, way = self._inbound.operation, call.way
+        operation = self._inbound.operation
         relayed = operation == "relay"
-        if usage is None or way.provider.kind.free or operation == "count_tokens":
+        if usage is None or call.way.provider.kind.free or operation == "count_tokens":
             return 0, relayed, ()
-        priced = self._engine.pricing.cost(
-            way.provider.price_provider, way.decision.model, usage, call.started_s
-        )
-        if priced is None:
+        if call.price is None:
             return 0, True, ()
+        priced = call.price.cost(usage)
         return priced.nano_usd, relayed or bool(priced.unknown_parts), priced.unknown_parts
 
     def _usage(

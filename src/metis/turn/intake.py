@@ -19,6 +19,7 @@ from metis.wire.splice import Body, Fields, check_members, check_text, read_body
 _DECISIVE: Final = ("model", "stream", "max_tokens", "messages", "input")
 _LIMIT_FIELDS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _USUAL_MAX_TOKENS: Final = 8192
+_decode_limit: Final = msgspec.json.Decoder(int | None).decode
 _NO_MESSAGES: Final[list[msgspec.Raw]] = []
 
 
@@ -94,9 +95,11 @@ def max_tokens(fields: Fields) -> int:
     """The most output a request allows, in tokens; what is usual where it names nothing that can be read."""
     for name in _LIMIT_FIELDS:
         raw = fields.get(name)
-        if raw is not None and bytes(raw) != b"null":
+        if raw is not None:
             try:
-                return msgspec.json.decode(raw, type=int)
+                limit = _decode_limit(raw)
             except msgspec.DecodeError:
                 return _USUAL_MAX_TOKENS  # the upstream will refuse it in its own words
+            if limit is not None:
+                return limit
     return _USUAL_MAX_TOKENS

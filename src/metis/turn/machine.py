@@ -13,7 +13,6 @@ from typing import Final
 from metis.accounts.admission import Refusal, Reservation
 from metis.errors import BadRequest, CodecError, MetisError
 from metis.facts.failure import CallFailure, FailureCause, FailureClass
-from metis.facts.usage import Usage
 from metis.http.headers import Headers
 from metis.ir.response import ErrorInfo
 from metis.trace.events import AnyForm
@@ -299,6 +298,7 @@ class Turn:
         engine, outbound, way, ledger = self._engine, self._outbound, self._way, self._ledger
         if outbound is None or way is None or ledger is None or self._intake is None:
             return NOTHING
+        provider, started_s = way.provider, engine.clock.time()
         call = self._call = CallState(
             ledger.call_id(number),
             number,
@@ -306,7 +306,10 @@ class Turn:
             way.kind(self._intake.role),
             len(outbound.body),
             engine.clock.monotonic_ns(),
-            engine.clock.time(),
+            started_s,
+            engine.pricing.at(provider.price_provider, way.decision.model, started_s)
+            if way.decision.model
+            else None,
         )
         admitted = engine.admission.reserve(
             self._inbound.principal, call.call_id, self._most_it_can_cost
@@ -327,10 +330,10 @@ class Turn:
             Record((ledger.started(call),)),
             Call(
                 call.call_id,
-                way.provider.origin,
+                provider.origin,
                 request_head(outbound, way),
                 outbound.body,
-                way.provider.name,
+                provider.name,
                 settings.connect_timeout_s,
                 settings.first_byte_timeout_s,
                 settings.idle_timeout_s,
@@ -339,15 +342,10 @@ class Turn:
 
     def _most_it_can_cost(self) -> int:
         """An upper bound: every byte a token of fresh input, and all the output that was allowed."""
-        call = self._call
-        if call is None or self._intake is None or call.way.provider.kind.free:
+        call, intake = self._call, self._intake
+        if call is None or call.price is None or intake is None or call.way.provider.kind.free:
             return 0
-        allowed = max_tokens(self._intake.body.fields)
-        most = Usage(input_tokens=call.body_bytes, output_tokens=allowed)
-        priced = self._engine.pricing.cost(
-            call.way.provider.price_provider, call.way.decision.model, most, call.started_s
-        )
-        return 0 if priced is None else priced.nano_usd
+        return call.price.most(call.body_bytes, max_tokens(intake.body.fields))
 
     def _call_completed(
         self, call: CallState, outcome: CallOutcome, now_s: float
@@ -379,9 +377,9 @@ class Turn:
         """The events that close the turn, in one write."""
         self._recorded = True
         now_s, call = self._engine.clock.time(), self._call
-        closing = self._closing_events(
-            turn_outcome or ("ok" if outcome == "ok" else "error"), now_s
-        )
+        if turn_outcome is None:
+            turn_outcome = "ok" if outcome == "ok" else "error"
+        closing = self._closing_events(turn_outcome, now_s)
         if call is None:
             return Record(closing)
         return Record((self._call_completed(call, outcome, now_s), *closing))

@@ -7,17 +7,16 @@ from typing import Protocol
 
 import msgspec
 
-from metis.catalog.rates import Cost
+from metis.catalog.rates import ModelPrice
 from metis.facts.failure import CallFailure
 from metis.facts.identity import SessionFacts
-from metis.facts.usage import Usage
 from metis.http.headers import Headers
 
 
 class Pricing(Protocol):
     """Prices by the day: `at_s` is epoch seconds. None when there is no price at all."""
 
-    def cost(self, provider: str, model: str, usage: Usage, at_s: float) -> Cost | None: ...
+    def at(self, provider: str, model: str, at_s: float) -> ModelPrice | None: ...
 
 
 ReadSession = Callable[[Mapping[str, msgspec.Raw]], SessionFacts]
