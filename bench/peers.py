@@ -217,7 +217,7 @@ def installed(peer: Peer) -> bool:
 
 def install(peer: Peer) -> None:
     """Install it from its registry, as it is configured on this machine. Raises SystemExit when that fails."""
-    home = cache() / peer.name
+    home, uv = cache() / peer.name, str(Path(__file__).parents[1] / "scripts/uv")
     home.mkdir(parents=True, exist_ok=True)
     if peer.requirement is None:
         if shutil.which("npm") is None:
@@ -226,8 +226,16 @@ def install(peer: Peer) -> None:
         commands = [["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"]]
     else:
         commands = [
-            [sys.executable, "-m", "venv", str(home)],
-            [str(home / "bin/python"), "-m", "pip", "install", "--quiet", peer.requirement],
+            [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(home)],
+            [
+                uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(home / "bin/python"),
+                peer.requirement,
+            ],
         ]
     for command in commands:
         done = subprocess.run(
