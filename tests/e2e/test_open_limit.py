@@ -65,6 +65,21 @@ def test_a_call_over_the_limit_is_refused_in_its_shape_and_never_made(
     assert (refused.status, len(upstream.seen)) == (429, called)
     assert refused.headers["retry-after"] == "2"
     assert "accounts.most_open_usd" in refused.json["error"]["message"]
-    turn = gateway.rows("SELECT outcome, http_status FROM turns ORDER BY id DESC LIMIT 1")
-    assert turn == [{"outcome": "refused", "http_status": 429}]
+    turn = gateway.rows("SELECT outcome, http_status, attempts FROM turns ORDER BY id DESC LIMIT 1")
+    assert turn == [{"outcome": "refused", "http_status": 429, "attempts": 0}]
     assert gateway.rows("SELECT 1 FROM calls WHERE state = 'open'") == []
+
+
+def test_a_limit_of_hundreds_of_digits_is_over_every_limit(gateway: InProcessGateway) -> None:
+    assert ask(gateway, "openai_chat", 10**325).status == 429
+
+
+def test_a_token_count_costs_nothing_and_is_never_over_the_limit(
+    gateway: InProcessGateway, upstream: FakeUpstream
+) -> None:
+    body = json.dumps(request_for("anthropic_messages", "claude-sonnet-4-5", "word " * 60_000))
+    headers = {"x-api-key": gateway.key, "anthropic-version": "2023-06-01"}
+    called = len(upstream.seen)
+    reply = send(gateway.port, "/v1/messages/count_tokens", body.encode(), headers)
+    assert reply.status != 429
+    assert len(upstream.seen) == called + 1

@@ -137,11 +137,16 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
 
     def most(self, input_tokens: int, output_tokens: int) -> int:
         """The most so many tokens of text can cost, in nano-dollars: all input at its dearest, in the dearest tier."""
-        output_tokens = max(0, output_tokens)
-        if self.quick is None:
-            usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-            return self._cost_by_parts(usage).nano_usd
         dearest = 0
+        if self.quick is None:
+            for rates in (self.base, *(tier for _, tier in self.tiers)):
+                written = max(rates.cache_write_5m or 0, rates.cache_write_1h or 0)
+                heard, spoken = rates.input_audio or 0, rates.output_audio or 0
+                taken = max(rates.input or 0, rates.cache_read or 0, written, heard)
+                made = max(rates.output or 0, rates.reasoning or 0, spoken)
+                amount = input_tokens * taken + output_tokens * made + rates.request
+                dearest = max(dearest, amount)
+            return -(-dearest // self.scale)
         for _, (fresh, read, short, long, out) in self.quick:
             amount = input_tokens * max(fresh, read, short, long) + output_tokens * out
             dearest = max(dearest, amount)

@@ -175,6 +175,7 @@ class SpoolWriter:
         """Take back what was written of a frame, and say what kept the rest (nothing: it was written in part)."""
         kind = LedgerFull if error is None or error.errno in _FULL_ERRORS else LedgerError
         reason = "written in part only" if error is None else error.strerror
+        self._stop = 0  # the next append asks anew: the segment may have lost its header
         try:
             # No reader passes an unfinished frame, so cutting it off takes nothing from anybody.
             os.ftruncate(self._fd, self._offset)

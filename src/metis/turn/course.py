@@ -35,8 +35,9 @@ from metis.turn.engine import Engine
 from metis.wire.splice import Fields, flag_field, text_field
 
 _MAX_MODEL_NAME: Final = 256
-_MOST_COURSES: Final = 64  # of one head
-_MOST_KINDS: Final = 256  # of one course
+# A client with a key can make heads, models and versions at will, so their product must stay small.
+_MOST_COURSES: Final = 8  # of one head, and ways of one course
+_MOST_KINDS: Final = 16  # of one way
 
 # Never sent upstream: hop-by-hop, what describes the client's own connection or body framing, every
 # gateway credential, and what would let an upstream answer in a coding nobody asked for.
@@ -169,7 +170,6 @@ class Course:
 
     __slots__ = (
         "_ways",
-        "_whose",
         "engine",
         "inbound",
         "model",
@@ -191,7 +191,6 @@ class Course:
         self.retried = head.named.get(b"x-stainless-retry-count", b"0") != b"0"
         self.question: Question | None = None
         self._ways: dict[int, Way] = {}
-        self._whose: dict[tuple[str, ...], Packed] = {}
 
     def asked(self) -> Question:
         """What routing is asked. Raises BadRequest and Forbidden on what may not be asked."""
@@ -202,15 +201,18 @@ class Course:
 
     def whose(self, said: SessionFacts) -> Packed:
         """The Whose of a turn in this session."""
-        key = (said.client, said.session_id, said.agent_id, said.parent_agent_id)
-        whose = self._whose.get(key)
-        if whose is None:
-            if len(self._whose) >= _MOST_KINDS:
-                self._whose.clear()
-            who = self.inbound.principal
-            owner = who.org_id, who.team_id, who.user_id, who.project_id, who.key_id
-            whose = self._whose[key] = WHOSE.pack(*owner, *key)
-        return whose
+        who = self.inbound.principal
+        return WHOSE.pack(
+            who.org_id,
+            who.team_id,
+            who.user_id,
+            who.project_id,
+            who.key_id,
+            said.client,
+            said.session_id,
+            said.agent_id,
+            said.parent_agent_id,
+        )
 
     def turn_kind(self, provider: str, model: str, ended: tuple[object, ...]) -> Packed:
         """The TurnKind of a turn: who answered, and how it ended, from TurnKind's `outcome` on."""

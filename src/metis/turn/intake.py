@@ -19,7 +19,10 @@ from metis.wire.splice import Body, Fields, check_members, check_text, read_body
 _DECISIVE: Final = ("model", "stream", "max_tokens", "messages", "input")
 _LIMIT_FIELDS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _USUAL_MAX_TOKENS: Final = 8192
-_decode_limit: Final = msgspec.json.Decoder(int | None).decode
+_MOST_TOKENS: Final = (
+    10**9
+)  # more than anything could make; sums of it stay numbers that can be shown
+_decode_number: Final = msgspec.json.Decoder(int | float | None).decode
 _NO_MESSAGES: Final[list[msgspec.Raw]] = []
 
 
@@ -92,14 +95,21 @@ def read_intake(engine: Engine, inbound: Inbound, parts: Parts, turn_id: str) ->
 
 
 def max_tokens(fields: Fields) -> int:
-    """The most output a request allows, in tokens; what is usual where it names nothing that can be read."""
-    for name in _LIMIT_FIELDS:
-        raw = fields.get(name)
-        if raw is not None:
-            try:
-                limit = _decode_limit(raw)
-            except msgspec.DecodeError:
-                return _USUAL_MAX_TOKENS  # the upstream will refuse it in its own words
-            if limit is not None:
-                return limit
-    return _USUAL_MAX_TOKENS
+    """The most output a request allows, in tokens; what is usual where it names no limit that can be read.
+
+    Of several limits the largest counts, since servers differ in which one they read; `n` answers take n times as much.
+    """
+    named = [_count(fields[name]) for name in _LIMIT_FIELDS if name in fields]
+    most = max((count for count in named if count is not None), default=_USUAL_MAX_TOKENS)
+    answers = (_count(fields["n"]) or 1) if "n" in fields else 1
+    return min(most * answers, _MOST_TOKENS)
+
+
+def _count(raw: msgspec.Raw) -> int | None:
+    """A number of the request's, however it is written; None for nonsense, which the upstream will refuse itself."""
+    text = bytes(raw)
+    try:
+        count = _decode_number(text)
+    except msgspec.DecodeError:
+        return _MOST_TOKENS if text.isdigit() else None  # more digits than a number may have
+    return None if count is None else int(min(max(count, 0), _MOST_TOKENS))

@@ -315,6 +315,7 @@ class Turn:
             self._inbound.principal, call.call_id, self._most_it_can_cost
         )
         if isinstance(admitted, Refusal):
+            self._call = None  # it is not made
             return self._refuse(
                 ErrorInfo(
                     status=429,
@@ -344,6 +345,8 @@ class Turn:
         """An upper bound: every byte a token of fresh input, and all the output that was allowed."""
         call, intake = self._call, self._intake
         if call is None or call.price is None or intake is None or call.way.provider.kind.free:
+            return 0
+        if self._inbound.operation == "count_tokens":
             return 0
         return call.price.most(call.body_bytes, max_tokens(intake.body.fields))
 

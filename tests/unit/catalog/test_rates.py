@@ -175,3 +175,37 @@ def test_lines_show_units_and_unit_prices_and_sum_to_the_unrounded_cost() -> Non
     )
     assert exact_usd(price, usage) == Decimal("0.0100360005")
     assert price.cost(usage) == Cost(10_036_000, ("output_audio",))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "input_mtok",
+                "cache_read_mtok",
+                "cache_write_mtok",
+                "cache_write_1h_mtok",
+                "output_mtok",
+                "output_reasoning_mtok",
+                "requests_kcount",
+            ]
+        ),
+        st.integers(0, 50).map(str),
+    ),
+    st.tuples(*[st.integers(0, 10_000)] * 4),
+    st.integers(0, 10_000),
+)
+def test_the_most_that_tokens_can_cost_is_never_less_than_what_they_do(
+    prices: dict[str, str], prompt: tuple[int, int, int, int], output: int
+) -> None:
+    fresh, read, short, long = prompt
+    usage = Usage(
+        input_tokens=fresh,
+        cache_read_tokens=read,
+        cache_write_5m_tokens=short,
+        cache_write_1h_tokens=long,
+        output_tokens=output,
+        reasoning_tokens=output // 2,
+    )
+    price = priced(**prices)
+    assert price.most(sum(prompt), output) >= price.cost(usage).nano_usd

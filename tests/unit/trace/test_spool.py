@@ -9,6 +9,7 @@ from tests.ledgers import call
 
 from metis.errors import LedgerError, LedgerFull
 from metis.trace.events import AnyEvent
+from metis.trace.frames import SEGMENT_HEADER
 from metis.trace.settings import TraceSettings
 from metis.trace.spool import (
     SpoolReader,
@@ -218,3 +219,18 @@ def test_appending_nothing_leaves_no_trace(spool: Path) -> None:
         writer.append(())
         writer.append(pair)
     assert read_all(spool) == [event for pair in calls for event in pair]
+
+
+def test_a_segment_whose_first_write_failed_gets_its_header_with_the_next(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SpoolWriter(spool, TraceSettings())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda fd, data: len(data) // 2)
+        with pytest.raises(LedgerFull):
+            writer.append(call())
+    pair = call()
+    writer.append(pair)
+    (segment,) = spool.glob("*.seg")
+    assert segment.read_bytes().startswith(SEGMENT_HEADER)
+    assert SpoolReader(spool, 1).read(0, 1 << 20).events == list(pair)
