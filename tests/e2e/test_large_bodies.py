@@ -8,23 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.answers import usual
-from tests.client import PATHS, Reply, request_for, send
+from tests.client import PATHS, request_for
 from tests.inprocess import InProcessGateway
+from tests.two_providers import MODELS, Pair, ask, two_providers
 from tests.upstream import FakeUpstream
 
-MODELS = {
-    "anthropic_messages": "claude-sonnet-4-5",
-    "openai_chat": "gpt-4o",
-    "openai_responses": "gpt-4o",
-}
 CONFIG = """
-[providers.anthropic]
-base_url = "{url}"
-api_key_env = "UPSTREAM_KEY"
-[providers.openai]
-base_url = "{url}/v1"
-api_key_env = "UPSTREAM_KEY"
 [catalog.aliases]
 "gpt-renamed" = "openai/gpt-4o"
 """
@@ -32,32 +21,24 @@ SIZE = 3_000_000
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FakeUpstream]:
-    made = FakeUpstream(usual)
-    yield made
-    made.close()
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with two_providers(tmp_path_factory.mktemp("gateway"), CONFIG) as made:
+        yield made
 
 
-@pytest.fixture(scope="module")
-def gateway(
-    upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[InProcessGateway]:
-    config = CONFIG.format(url=upstream.url)
-    made = InProcessGateway(
-        tmp_path_factory.mktemp("large"), config, environment={"UPSTREAM_KEY": "k"}
-    )
-    yield made
-    made.stop()
+@pytest.fixture
+def gateway(both: Pair) -> InProcessGateway:
+    return both[0]
+
+
+@pytest.fixture
+def upstream(both: Pair) -> FakeUpstream:
+    return both[1]
 
 
 def large(shape: str, model: str | None = None, **more: Any) -> bytes:
     body = request_for(shape, model or MODELS[shape], "é" * (SIZE // 2), **more)
     return json.dumps(body, ensure_ascii=False).encode()
-
-
-def ask(gateway: InProcessGateway, shape: str, body: bytes) -> Reply:
-    headers = {"x-api-key": gateway.key, "anthropic-version": "2023-06-01"}
-    return send(gateway.port, PATHS[shape], body, headers)
 
 
 @pytest.mark.parametrize("shape", list(PATHS))

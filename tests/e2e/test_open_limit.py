@@ -6,52 +6,37 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.answers import usual
-from tests.client import PATHS, Reply, request_for, send
+from tests.client import PATHS, Reply, request_for
 from tests.inprocess import InProcessGateway
+from tests.two_providers import MODELS, Pair, ask, two_providers
 from tests.upstream import FakeUpstream
 
-MODELS = {
-    "anthropic_messages": "claude-sonnet-4-5",
-    "openai_chat": "gpt-4o",
-    "openai_responses": "gpt-4o",
-}
 CONFIG = """
-[providers.anthropic]
-base_url = "{url}"
-api_key_env = "UPSTREAM_KEY"
-[providers.openai]
-base_url = "{url}/v1"
-api_key_env = "UPSTREAM_KEY"
 [accounts]
 most_open_usd = "0.05"
 """
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FakeUpstream]:
-    made = FakeUpstream(usual)
-    yield made
-    made.close()
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with two_providers(tmp_path_factory.mktemp("gateway"), CONFIG) as made:
+        yield made
 
 
-@pytest.fixture(scope="module")
-def gateway(
-    upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[InProcessGateway]:
-    config = CONFIG.format(url=upstream.url)
-    made = InProcessGateway(
-        tmp_path_factory.mktemp("open"), config, environment={"UPSTREAM_KEY": "k"}
-    )
-    yield made
-    made.stop()
+@pytest.fixture
+def gateway(both: Pair) -> InProcessGateway:
+    return both[0]
 
 
-def ask(gateway: InProcessGateway, shape: str, tokens: int) -> Reply:
+@pytest.fixture
+def upstream(both: Pair) -> FakeUpstream:
+    return both[1]
+
+
+def ask_for(gateway: InProcessGateway, shape: str, tokens: int) -> Reply:
     body = request_for(shape, MODELS[shape])
     body["max_output_tokens" if shape == "openai_responses" else "max_tokens"] = tokens
-    headers = {"x-api-key": gateway.key, "anthropic-version": "2023-06-01"}
-    return send(gateway.port, PATHS[shape], json.dumps(body).encode(), headers)
+    return ask(gateway, shape, json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("shape", list(PATHS))
@@ -59,9 +44,9 @@ def test_a_call_over_the_limit_is_refused_in_its_shape_and_never_made(
     gateway: InProcessGateway, upstream: FakeUpstream, shape: str
 ) -> None:
     for _ in range(3):  # what ended is not held against the next
-        assert ask(gateway, shape, 500).status == 200
+        assert ask_for(gateway, shape, 500).status == 200
     called = len(upstream.seen)
-    refused = ask(gateway, shape, 50_000)
+    refused = ask_for(gateway, shape, 50_000)
     assert (refused.status, len(upstream.seen)) == (429, called)
     assert refused.headers["retry-after"] == "2"
     assert "accounts.most_open_usd" in refused.json["error"]["message"]
@@ -71,15 +56,14 @@ def test_a_call_over_the_limit_is_refused_in_its_shape_and_never_made(
 
 
 def test_a_limit_of_hundreds_of_digits_is_over_every_limit(gateway: InProcessGateway) -> None:
-    assert ask(gateway, "openai_chat", 10**325).status == 429
+    assert ask_for(gateway, "openai_chat", 10**325).status == 429
 
 
 def test_a_token_count_costs_nothing_and_is_never_over_the_limit(
     gateway: InProcessGateway, upstream: FakeUpstream
 ) -> None:
     body = json.dumps(request_for("anthropic_messages", "claude-sonnet-4-5", "word " * 60_000))
-    headers = {"x-api-key": gateway.key, "anthropic-version": "2023-06-01"}
     called = len(upstream.seen)
-    reply = send(gateway.port, "/v1/messages/count_tokens", body.encode(), headers)
+    reply = ask(gateway, "/v1/messages/count_tokens", body.encode())
     assert reply.status != 429
     assert len(upstream.seen) == called + 1
