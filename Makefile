@@ -3,25 +3,30 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.installed
 JOBS = $${METIS_TEST_JOBS:-auto}
+# First on the path where it is up to date, else nothing.
+COMPILED = PYTHONPATH="$$($(BIN)/python scripts/compile --where)"
 
 # The stamp holds the folder it was made in: an environment that was moved along with its repository is made anew.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help run setup check format test test-slow bench bench-check bench-peers soak lock clean
+.PHONY: help run setup compile check format test test-compiled test-slow bench bench-check bench-peers soak lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: setup  ## set everything up, start the gateway, print URL, key and the lines to paste (ARGS="--port 0")
-	@$(BIN)/metis up $(ARGS)
+	@$(COMPILED) $(BIN)/metis up $(ARGS)
 
 setup: $(STAMP)  ## install into .venv (quick and silent the second time; PYTHON=... names the interpreter)
 	@:
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@PYTHON="$(PYTHON)" scripts/setup
+
+compile: setup  ## make machine code of what every request runs through (a quarter less CPU; needs a C compiler)
+	@$(BIN)/python scripts/compile
 
 check: setup  ## format, lint, style, types, import contracts, docs
 	@$(BIN)/python scripts/check $(ARGS)
@@ -32,21 +37,24 @@ format: setup  ## repair what can be repaired
 test: setup  ## the fast tests (METIS_TEST_JOBS=n processes, else one a core)
 	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 -m "not slow" $(ARGS)
 
+test-compiled: compile  ## the fast tests on what was compiled
+	@$(COMPILED) $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 -m "not slow" $(ARGS)
+
 test-slow: setup  ## real clients, kills, browsers
 	@scripts/install-clients
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
-bench: setup  ## CPU and latency beside nginx's (ARGS="--quick --only 'sync 1 KB' --rounds 1"; PEERS=all adds other gateways)
+bench: compile  ## CPU and latency beside nginx's (ARGS="--quick --only 'sync 1 KB' --rounds 1"; PEERS=all adds other gateways)
 	@scripts/need nginx
-	@$(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+	@$(COMPILED) $(BIN)/python -m bench $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
-bench-check: setup  ## fail when a request costs more than bench/expected.json says (ARGS=--update writes it)
+bench-check: compile  ## fail when a request costs more than bench/expected.json says (ARGS=--update writes it)
 	@scripts/need nginx
 	@scripts/need valgrind || true
-	@$(BIN)/python -m bench.check $(ARGS)
+	@$(COMPILED) $(BIN)/python -m bench.check $(ARGS)
 
-soak: setup  ## half an hour of everything at once, then compare the ledger with the upstream (SECONDS=120 for two minutes)
-	@$(BIN)/python -m bench.soak --seconds $(or $(SECONDS),1800) $(ARGS)
+soak: compile  ## half an hour of everything at once, then compare the ledger with the upstream (SECONDS=120 for two minutes)
+	@$(COMPILED) $(BIN)/python -m bench.soak --seconds $(or $(SECONDS),1800) $(ARGS)
 
 bench-peers: setup  ## install other gateways to measure beside, each into an environment of its own ($$METIS_BENCH_CACHE)
 	@$(BIN)/python -m bench.peers $(ARGS)

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from bench.history import circumstances
+from bench.history import build, circumstances
 from bench.hotpath import instructions
 from bench.measuring import measure
 from bench.processes import end_on_sigterm
@@ -57,6 +57,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     machine: str
     python: str
+    build: str
     ratios: dict[str, Ratios]
     instructions: dict[str, int]
 
@@ -177,13 +178,20 @@ def main() -> int:
         expected = Expected(
             **circumstances(),
             python=platform.python_version(),
+            build=build(),
             ratios=_ratios(_RATIOS_OF),
             instructions=_instructions(),
         )
         FILE.write_bytes(msgspec.json.format(msgspec.json.encode(expected), indent=1) + b"\n")
         print(f"written: {FILE}")
         return 0
-    failures = check(msgspec.json.decode(FILE.read_bytes(), type=Expected))
+    expected = msgspec.json.decode(FILE.read_bytes(), type=Expected)
+    if build() != expected.build:
+        print(
+            f"not compared: {build()} Python here, expected is what the {expected.build} one costs"
+        )
+        return 0
+    failures = check(expected)
     for failure in failures:
         print(f"TOO DEAR: {failure}")
     print(f"{len(failures)} too dear; {time.monotonic() - began:.0f} s")

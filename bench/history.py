@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from bench.report import Summary
+from metis.turn import machine as turn_machine
 
 FOLDER: Final = Path(__file__).parent / "history"
 
@@ -44,15 +45,20 @@ class Run(msgspec.Struct, kw_only=True):
     starts: dict[str, Start]
 
 
+def build() -> str:
+    """What is measured: "compiled" (see scripts/compile) or "plain" Python, as PYTHONPATH has it."""
+    return "plain" if str(turn_machine.__file__).endswith(".py") else "compiled"
+
+
 def machine() -> str:
-    """The processor, how many of it, kernel and Python."""
+    """The processor, how many of it, kernel, Python and build."""
     model = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
     python = platform.python_version()
-    return f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {python}"
+    return f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {python}, {build()}"
 
 
 def circumstances() -> dict[str, str]:

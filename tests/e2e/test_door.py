@@ -239,7 +239,7 @@ def test_client_is_told_in_its_own_shape_when_the_gateway_itself_fails(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("metis.turn.machine.prepare", fail)
+    monkeypatch.setattr("metis.routing.chain.Router.decide", fail)
     body = json.dumps(request_for(shape, MODELS[shape])).encode()
     reply = send(door.gateway.port, PATHS[shape], body, door.auth)
     error = reply.json["error"]

@@ -255,6 +255,43 @@ def test_lock_files_hash_everything_and_name_no_registry(name: str) -> None:
     assert re.findall(r"https?://|--index-url|--find-links", text) == []
 
 
+# What is compiled
+
+
+def test_compiled_modules_hold_nothing_that_mypyc_loses() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = project["tool"]["metis"]["compiled"]
+    assert listed == sorted(set(listed))
+    lost: list[str] = []
+    for name in listed:
+        tree = ast.parse((ROOT / "src" / name).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                bases = [ast.unparse(base) for base in node.bases]
+                if node.keywords or any("Struct" in base for base in bases):
+                    lost.append(f"{name}: class {node.name}({', '.join(bases)}, ...)")
+    assert lost == []
+
+
+def test_what_was_compiled_is_used_only_while_the_sources_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = script("compile")
+    monkeypatch.setattr(program, "ROOT", tmp_path)
+    monkeypatch.setattr(program, "SOURCE", tmp_path / "src")
+    monkeypatch.setattr(program, "TARGET", tmp_path / "build")
+    monkeypatch.setattr(program, "__file__", str(tmp_path / "pyproject.toml"))
+    for folder in ("src", "build"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pyproject.toml").write_text("[tool.metis]\n")
+    (tmp_path / "src/one.py").write_text("a = 1\n")
+    assert not program.is_fresh()
+    (tmp_path / "build/.made-of").write_text(program.digest())
+    assert program.is_fresh()
+    (tmp_path / "src/one.py").write_text("a = 2\n")
+    assert not program.is_fresh()
+
+
 # Tools
 
 

@@ -8,15 +8,13 @@ from hmac import compare_digest
 from itertools import count
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from metis.accounts.keys import KeyRecord
 from metis.facts.identity import Principal
 
 _PREFIX_LENGTH = len("sk-metis-ab12cd34")
 
 
-class AuthRefusal(msgspec.Struct, frozen=True):
+class AuthRefusal(NamedTuple):
     """Why a key was not let in. `key_prefix` is set only for keys that were once minted here."""
 
     reason: Literal["missing", "unknown", "revoked", "expired"]

@@ -40,6 +40,7 @@ SEGMENT_HEADER_BYTES: Final = len(SEGMENT_HEADER)
 # A whole frame: where it starts, counted from the segment's start, and its payload. A bare tuple, since making a
 # NamedTuple for each took a third of the time of `scan`.
 Frame = tuple[int, bytes]
+Tail = Literal["clean", "short", "bad"]
 
 
 class Damage(NamedTuple):
@@ -59,7 +60,7 @@ class Scan(NamedTuple):
     frames: list[Frame]
     damages: list[Damage]
     next_offset: int
-    tail: Literal["clean", "short", "bad"]
+    tail: Tail
     wanted: int
 
 
@@ -149,7 +150,7 @@ def scan(data: bytes, offset: int, *, complete: bool) -> Scan:
             return Scan(frames, damages, offset + position, "short", stop - position)
         found = _find_frame(data, position + 1)
         if found < 0:
-            tail = "bad" if whole or length > MAX_PAYLOAD_BYTES else "short"
+            tail: Tail = "bad" if whole or length > MAX_PAYLOAD_BYTES else "short"
             return Scan(frames, damages, offset + position, tail, stop - position)
         damages.append(Damage(offset + position, data[position:found]))
         position = found

@@ -4,48 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
-from metis.catalog.rates import ModelPrice
 from metis.facts.decision import RouteDecision
 from metis.facts.identity import SessionFacts
 from metis.facts.usage import Usage, UsageSource
 from metis.trace.events.event import TURN_PREFIX
-from metis.trace.events.groups import CALL_END, CallOutcome, Packed, TurnOutcome
+from metis.trace.events.groups import CALL_END, CallOutcome, TurnOutcome
 from metis.trace.events.llm import LlmCallCompleted, LlmCallStarted
 from metis.trace.events.route import RouteDecided
 from metis.trace.events.turn import FidelityNote, TurnCompleted
 from metis.turn.actions import Inbound
-from metis.turn.course import Way
 from metis.turn.crossing import estimate_usage
 from metis.turn.engine import Engine
 from metis.turn.features import read_features
-from metis.turn.intake import Intake
+from metis.turn.state import CallState, Intake
 from metis.wire.codec import ResponseFacts
 
 _NO_USAGE: Final = Usage()
 _MOST_WORD: Final = 200  # of an upstream's: groups are remembered, so none may be long
-
-
-class CallState(msgspec.Struct):
-    """One upstream attempt while it runs. `kind` is a packed CallKind, `price` the model's on the day it began."""
-
-    call_id: str
-    attempt: int
-    way: Way
-    kind: Packed
-    body_bytes: int
-    started_ns: int
-    started_s: float
-    price: ModelPrice | None
-    http_status: int = 0
-    first_byte_ns: int = 0
-    response_bytes: int = 0
-    request_id: str = ""
-    failure: str = ""
-    cause: str = ""
-    error_type: str = ""
-    open: bool = True
 
 
 class TurnLedger:

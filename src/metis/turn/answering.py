@@ -8,28 +8,20 @@ import msgspec
 
 from metis.ir.response import ErrorInfo
 from metis.trace.events.turn import FidelityNote
-from metis.turn.actions import Inbound
+from metis.turn.actions import Inbound, Reply
 from metis.turn.course import Way
 from metis.turn.crossing import StreamCrossing, WholeCrossing
 from metis.turn.engine import Engine
-from metis.turn.outbound import Outbound
 from metis.turn.refusals import credential_refused
 from metis.turn.relay import PathRelay, Receiver, StreamRelay, WholeRelay
 from metis.turn.reply_head import ReplyHead
+from metis.turn.state import Outbound
 
 _NO_HEAD: Final = ReplyHead()
 _JSON_TYPE: Final = b"content-type: application/json\r\n"
 _STREAM_TYPE: Final = b"content-type: text/event-stream; charset=utf-8\r\n"
 _WITHOUT_BODY: Final = (204, 205)
 _FIDELITY_ORDER: Final = ("edited", "mapped", "carried", "lost")
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A whole answer made here. `lines` are its header lines."""
-
-    status: int
-    lines: bytes
-    body: bytes
 
 
 class Answerer:
@@ -74,7 +66,7 @@ class Answerer:
         """The answer's header lines: the upstream's, and Metis's own words."""
         return self.head.lines + self._crossed_type + self._own_lines(way, notes)
 
-    def error(self, error: ErrorInfo, way: Way | None) -> Answer:
+    def error(self, error: ErrorInfo, way: Way | None) -> Reply:
         """An error in the client's shape, with the ids it may quote and `retry-after` where it must be."""
         shape = self._engine.shapes.get(self._inbound.shape) or self._engine.shapes["openai_chat"]
         if error.request_id is None:
@@ -84,7 +76,7 @@ class Answerer:
         if error.status in (429, 503, 529):
             seconds = error.retry_after_s or self._engine.settings.retry_after_s
             lines += b"retry-after: %d\r\n" % max(1, round(seconds))
-        return Answer(error.status, lines + self._own_lines(way, ()), shape.encode_error(error))
+        return Reply(error.status, lines + self._own_lines(way, ()), shape.encode_error(error))
 
     def upstream_error(
         self,
@@ -92,7 +84,7 @@ class Answerer:
         body: bytes,
         outbound: Outbound,
         way: Way,
-    ) -> tuple[Answer, ErrorInfo]:
+    ) -> tuple[Reply, ErrorInfo]:
         """An upstream's error: untouched in its own shape, translated with the original inside else.
 
         A kind of server that names no remedy itself may have it explained: then in the client's shape.
@@ -115,9 +107,9 @@ class Answerer:
             # Codex gives up on a 429 without it; several others wait a random time.
             lines += b"retry-after: %d\r\n" % self._engine.settings.retry_after_s
         if outbound.context is None:
-            return Answer(status, lines, body), info
+            return Reply(status, lines, body), info
         target = shapes[self._inbound.shape]
-        return Answer(status, lines, target.encode_error(info)), info
+        return Reply(status, lines, target.encode_error(info)), info
 
     def _own_lines(self, way: Way | None, notes: tuple[FidelityNote, ...]) -> bytes:
         told = way.told if way is not None else b""

@@ -6,16 +6,16 @@ from typing import Final
 
 import msgspec
 
-from metis.turn.answering import Answer
+from metis.turn.actions import Reply
 
 # English prose and code run at 3.5 to 4.5 bytes a token; JSON structure around them at fewer.
 _BYTES_PER_TOKEN: Final = 4
 
 
-def estimate_count(body: bytes) -> Answer:
+def estimate_count(body: bytes) -> Reply:
     """Anthropic's count_tokens answer, estimated from the body's size."""
     tokens = max(1, len(body) // _BYTES_PER_TOKEN)
-    return Answer(
+    return Reply(
         status=200,
         lines=b"content-type: application/json\r\nx-metis-estimated: true\r\n",
         body=msgspec.json.encode({"input_tokens": tokens}),

@@ -311,18 +311,22 @@ def _relayed_lines(head: RequestHead, own: frozenset[bytes], foreign: tuple[byte
         dropped |= connection_options(connection)
     unwanted = (b"x-metis-", *foreign)
     return encode_headers(
-        (name, value)
-        for name, value in head.headers
-        if (lowered := name.lower()) not in dropped and not lowered.startswith(unwanted)
+        [
+            (name, value)
+            for name, value in head.headers
+            if (lowered := name.lower()) not in dropped and not lowered.startswith(unwanted)
+        ]
     )
 
 
 def _credential_lines(inbound: Inbound, provider: Provider) -> bytes:
     if inbound.client_credential:
         return encode_headers(
-            (name, value)
-            for name, value in inbound.head.headers
-            if name.lower() in _CREDENTIALS and KEY_MARK not in value
+            [
+                (name, value)
+                for name, value in inbound.head.headers
+                if name.lower() in _CREDENTIALS and KEY_MARK not in value
+            ]
         )
     if provider.credential is None:
         return b""

@@ -5,12 +5,13 @@ Reads the three shapes' entries generically (role, type, content items), since o
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from metis.trace.events.groups import Packed
 from metis.trace.events.turn import TurnFeatures
+from metis.turn.entries import ABSENT, Entry, Part, Speaker
 from metis.wire.splice import Fields
 
 _RESULT_TYPES: Final = frozenset(
@@ -26,45 +27,18 @@ _DOCUMENTS: Final = frozenset({"document", "file", "input_file"})
 _TAIL: Final = 64  # entries looked at from the end: what came after the last answer is never more
 
 
-_ABSENT: Final = msgspec.Raw()
-
-
-class _Part(msgspec.Struct, gc=False):
-    """A part of an entry's content, as far as it counts."""
-
-    type: str = ""
-    text: str | None = None
-    is_error: Any = None
-    cache_control: msgspec.Raw = _ABSENT
-
-
-class _Speaker(msgspec.Struct, gc=False):
-    """Whose entry of a conversation it is."""
-
-    role: str | None = None
-    type: str | None = None
-
-
-class _Entry(_Speaker, gc=False):
-    """An entry of a conversation, as far as it counts."""
-
-    content: str | list[_Part] | None = None
-
-
-class _Counts(msgspec.Struct, gc=False):
+class _Counts:
     """What stands in the entries after the model's last one."""
 
-    results: int = 0
-    errors: int = 0
-    images: int = 0
-    documents: int = 0
-    characters: int = 0
-    marks: int = 0
+    __slots__ = ("characters", "documents", "errors", "images", "marks", "results")
+
+    def __init__(self) -> None:
+        self.results = self.errors = self.images = self.documents = self.characters = self.marks = 0
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode_entry: Final = msgspec.json.Decoder(_Entry).decode
-_decode_speaker: Final = msgspec.json.Decoder(_Speaker).decode
+_decode_entry: Final = msgspec.json.Decoder(Entry).decode
+_decode_speaker: Final = msgspec.json.Decoder(Speaker).decode
 _decode_tools: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -103,12 +77,12 @@ def _counts(messages: list[msgspec.Raw]) -> _Counts:
         entry = _entry(raw)
         if entry is None or entry.role == "assistant" or entry.type in _OWN_TYPES:
             break
-        if isinstance(entry, _Entry):
+        if isinstance(entry, Entry):
             _count(entry, counts)
     return counts
 
 
-def _entry(raw: msgspec.Raw) -> _Speaker | None:
+def _entry(raw: msgspec.Raw) -> Speaker | None:
     """An entry; one with odd content counts as one without any, and what is no object is None."""
     for decode in (_decode_entry, _decode_speaker):
         try:
@@ -130,7 +104,7 @@ def _tools(raw: msgspec.Raw) -> int:
         return 0
 
 
-def _count(entry: _Entry, counts: _Counts) -> None:
+def _count(entry: Entry, counts: _Counts) -> None:
     content = entry.content
     if entry.role == "tool" or entry.type in _RESULT_TYPES:
         counts.results += 1
@@ -141,9 +115,9 @@ def _count(entry: _Entry, counts: _Counts) -> None:
             _count_part(part, counts)
 
 
-def _count_part(part: _Part, counts: _Counts) -> None:
+def _count_part(part: Part, counts: _Counts) -> None:
     kind = part.type
-    counts.marks += part.cache_control is not _ABSENT
+    counts.marks += part.cache_control is not ABSENT
     if kind == "tool_result":
         counts.results += 1
         counts.errors += part.is_error is True

@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from metis.facts.identity import SessionFacts
-from metis.trace.events.groups import CallRole, Packed
+from metis.trace.events.groups import CallRole
 from metis.turn.actions import Inbound
-from metis.turn.course import Course, course_of
+from metis.turn.course import course_of
 from metis.turn.engine import Engine
 from metis.turn.sessions import message_slices
+from metis.turn.state import Intake
 from metis.wire.splice import Body, Fields, check_members, check_text, read_body, top_level
 
 # What may stand only once: the gateway decides by these, so the upstream must read the same ones.
@@ -24,23 +24,6 @@ _MOST_TOKENS: Final = (
 )  # more than anything could make; sums of it stay numbers that can be shown
 _decode_number: Final = msgspec.json.Decoder(int | float | None).decode
 _NO_MESSAGES: Final[list[msgspec.Raw]] = []
-
-
-class Intake(msgspec.Struct, frozen=True):
-    """What is known of a request before it is routed.
-
-    `is_turn`: decisions and turn events are recorded; token counts are calls but no turns.
-    `previous` is the session's turn before this one, `whose` a packed Whose.
-    """
-
-    course: Course
-    body: Body
-    messages: list[msgspec.Raw]
-    session: SessionFacts
-    previous: str
-    whose: Packed
-    role: CallRole
-    is_turn: bool
 
 
 class Parts(NamedTuple):
@@ -87,11 +70,14 @@ def read_intake(engine: Engine, inbound: Inbound, parts: Parts, turn_id: str) ->
             session_id = engine.sessions.recognise((who.key_id, said.client), fields, messages)
             said = msgspec.structs.replace(said, session_id=session_id, source="prefix")
         previous = engine.sessions.succeed(who.key_id, said.session_id, turn_id)
-    if inbound.operation == "relay":
-        role = "relay"
-    else:
-        role = "auxiliary" if said.auxiliary or not is_turn else "main"
+    role = _role(inbound, auxiliary=bool(said.auxiliary) or not is_turn)
     return Intake(course, body, messages, said, previous, course.whose(said), role, is_turn)
+
+
+def _role(inbound: Inbound, *, auxiliary: bool) -> CallRole:
+    if inbound.operation == "relay":
+        return "relay"
+    return "auxiliary" if auxiliary else "main"
 
 
 def max_tokens(fields: Fields) -> int:

@@ -18,7 +18,7 @@ from metis.ir.response import ErrorInfo
 from metis.trace.events import AnyForm
 from metis.trace.events.llm import CallOutcome, LlmCallCompleted
 from metis.trace.events.turn import FidelityNote, TurnOutcome
-from metis.turn.accounting import CallState, TurnLedger
+from metis.turn.accounting import TurnLedger
 from metis.turn.actions import (
     Abort,
     Action,
@@ -32,22 +32,22 @@ from metis.turn.actions import (
     Resume,
     Send,
 )
-from metis.turn.answering import Answer, Answerer
+from metis.turn.answering import Answerer
 from metis.turn.course import Way
 from metis.turn.engine import Engine
 from metis.turn.intake import (
-    Intake,
     Parts,
     max_tokens,
     read_intake,
     read_parts,
     read_parts_in_steps,
 )
-from metis.turn.outbound import Outbound, request_head
+from metis.turn.outbound import request_head
 from metis.turn.preparing import prepare
 from metis.turn.refusals import OWN_FAILURE, of_failure, refusal
 from metis.turn.relay import CUT, Receiver
 from metis.turn.reply_head import read_reply_head
+from metis.turn.state import CallState, Intake, Outbound
 from metis.wire.codec import ResponseFacts
 
 NOTHING: Final[Actions] = []
@@ -142,9 +142,9 @@ class Turn:
             plan = prepare(self._engine, self._inbound, intake, self.turn_id)
         except MetisError as error:
             return self._refuse(refusal(error))
-        if isinstance(plan, Answer):
+        if isinstance(plan, Reply):
             self.done = True
-            return [Reply(plan.status, plan.lines, plan.body)]
+            return [plan]
         self._way, self._outbound = plan
         return self._attempt(1)
 
@@ -258,8 +258,7 @@ class Turn:
 
     def apology(self) -> Reply:
         """What the client is told, in its own shape, when Metis itself failed on its request."""
-        answer = self._answerer.error(OWN_FAILURE, None)
-        return Reply(answer.status, answer.lines, answer.body)
+        return self._answerer.error(OWN_FAILURE, None)
 
     def tick(self, now_ns: int) -> Actions:
         """Time has passed: say a heartbeat into a stream that has been silent for long."""
@@ -408,8 +407,7 @@ class Turn:
         self.done = True
         self._client_status = error.status
         events = self._closing_events("refused", self._engine.clock.time())
-        answer = self._answerer.error(error, self._way)
-        reply = Reply(answer.status, answer.lines, answer.body)
+        reply = self._answerer.error(error, self._way)
         return [Record(events), reply] if events else [reply]
 
     def _upstream_error(self, call: CallState, body: bytes) -> Actions:
@@ -417,24 +415,20 @@ class Turn:
         self.done = True
         if self._outbound is None:
             return NOTHING
-        answer, info = self._answerer.upstream_error(
+        reply, info = self._answerer.upstream_error(
             call.http_status, body, self._outbound, call.way
         )
         call.error_type = info.code or info.kind
         call.failure = call.way.provider.classify(call.http_status, call.error_type).value
-        self._client_status = answer.status
-        reply = Reply(answer.status, answer.lines, answer.body)
+        self._client_status = reply.status
         return [self._settled("error"), reply]
 
     def _answer_failure(self, error: ErrorInfo) -> Actions:
         """No answer came, and the client has seen nothing yet."""
         self.done = True
         self._client_status = error.status
-        answer = self._answerer.error(error, self._way)
-        return [
-            self._settled("error"),
-            Reply(answer.status, answer.lines, answer.body),
-        ]
+        reply = self._answerer.error(error, self._way)
+        return [self._settled("error"), reply]
 
     def _broken_off(self, error: ErrorInfo) -> Actions:
         """The answer broke off after its head went out: end the client's stream in its own words."""

@@ -13,24 +13,12 @@ from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound
 from metis.turn.course import Way
 from metis.turn.crossing import as_fidelity
+from metis.turn.state import Outbound
 from metis.wire.codec import ReplyContext, Shape
 from metis.wire.effective_tools import reply_tools
 from metis.wire.splice import Body, Fields, edit_body, read_body
 
 _ASK_USAGE: Final = b'{"include_usage":true}'
-
-
-class Outbound(msgspec.Struct, frozen=True, gc=False):
-    """A request ready to leave. `shape` is the upstream's; `context` is set for a crossing only."""
-
-    body: bytes
-    shape: Shape | None
-    path: bytes
-    strip_usage: bool = False
-    context: ReplyContext | None = None
-    notes: tuple[FidelityNote, ...] = ()
-    method: bytes = b"POST"
-    content_type: bytes = b"application/json"
 
 
 def same_shape(body: Body, shape: Shape, provider: Provider, names: tuple[str, str]) -> Outbound:

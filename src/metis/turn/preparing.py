@@ -10,16 +10,13 @@ from metis.errors import Forbidden, NotFound
 from metis.facts.decision import RouteDecision
 from metis.providers.provider import Provider
 from metis.trace.events.turn import FidelityNote
-from metis.turn.actions import Inbound
-from metis.turn.answering import Answer
+from metis.turn.actions import Inbound, Reply
 from metis.turn.counting import estimate_count
 from metis.turn.course import Course, Way
 from metis.turn.crossing import as_fidelity
 from metis.turn.engine import Engine
-from metis.turn.intake import Intake
 from metis.turn.outbound import (
     CrossingNames,
-    Outbound,
     crossed,
     raw_operation,
     relayed,
@@ -27,6 +24,7 @@ from metis.turn.outbound import (
     with_edits,
 )
 from metis.turn.refusals import THREAD_REFUSAL
+from metis.turn.state import Intake, Outbound
 from metis.wire.codec import FOREIGN_SIGNATURE, Shape
 from metis.wire.splice import Body, read_body
 
@@ -37,8 +35,8 @@ Plan = tuple[Way, Outbound]
 """Where the request goes and in what form."""
 
 
-def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> Plan | Answer:
-    """Route and translate. An Answer means that no upstream is needed.
+def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> Plan | Reply:
+    """Route and translate. An Reply means that no upstream is needed.
 
     Raises RequestError (unknown model, forbidden model) and CodecError (a body that cannot be crossed).
     """
@@ -47,7 +45,7 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
         return _relay(engine, inbound, course)
     shape = engine.shapes.get(inbound.shape)
     if "thread" in intake.body.fields and shape and shape.name == "anthropic_messages":
-        return Answer(
+        return Reply(
             status=400,
             lines=b"content-type: application/json\r\n",
             body=shape.encode_error(THREAD_REFUSAL),
@@ -61,8 +59,8 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
         return way, with_edits(outbound, provider, operation)
     if provider.path_for(operation) is None:
         if operation == "count_tokens" and shape is not None:
-            outbound = _count(engine, inbound, intake, shape, (provider, model, turn_id))
-            return (way, outbound) if outbound else estimate_count(inbound.body)
+            asked = _count(engine, inbound, intake, shape, (provider, model, turn_id))
+            return (way, asked) if asked else estimate_count(inbound.body)
         raise NotFound(
             f"model {model!r} is served by {provider.name!r}, which has no "
             f"{operation} endpoint; name a model of a provider that has one",

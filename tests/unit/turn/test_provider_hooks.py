@@ -12,7 +12,8 @@ from metis.providers import kind_named
 from metis.providers.provider import FieldEdit, Provider, ProviderKind, build_provider
 from metis.providers.settings import ProviderSettings
 from metis.trace.events.turn import FidelityNote
-from metis.turn.outbound import Outbound, with_edits
+from metis.turn.outbound import with_edits
+from metis.turn.state import Outbound
 from metis.wire.splice import Fields
 
 BODY = b'{ "b" : 1,\n "a":[1, 2] , "model":"m"}'

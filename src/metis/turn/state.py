@@ -1,0 +1,64 @@
+"""What a turn knows on its way: what it read, what it sends, how an attempt stands. Values only."""
+
+from __future__ import annotations
+
+import msgspec
+
+from metis.catalog.rates import ModelPrice
+from metis.facts.identity import SessionFacts
+from metis.trace.events.groups import CallRole, Packed
+from metis.trace.events.turn import FidelityNote
+from metis.turn.course import Course, Way
+from metis.wire.codec import ReplyContext, Shape
+from metis.wire.splice import Body
+
+
+class Intake(msgspec.Struct, frozen=True):
+    """What is known of a request before it is routed.
+
+    `is_turn`: decisions and turn events are recorded; token counts are calls but no turns.
+    `previous` is the session's turn before this one, `whose` a packed Whose.
+    """
+
+    course: Course
+    body: Body
+    messages: list[msgspec.Raw]
+    session: SessionFacts
+    previous: str
+    whose: Packed
+    role: CallRole
+    is_turn: bool
+
+
+class Outbound(msgspec.Struct, frozen=True, gc=False):
+    """A request ready to leave. `shape` is the upstream's; `context` is set for a crossing only."""
+
+    body: bytes
+    shape: Shape | None
+    path: bytes
+    strip_usage: bool = False
+    context: ReplyContext | None = None
+    notes: tuple[FidelityNote, ...] = ()
+    method: bytes = b"POST"
+    content_type: bytes = b"application/json"
+
+
+class CallState(msgspec.Struct):
+    """One upstream attempt while it runs. `kind` is a packed CallKind, `price` the model's on the day it began."""
+
+    call_id: str
+    attempt: int
+    way: Way
+    kind: Packed
+    body_bytes: int
+    started_ns: int
+    started_s: float
+    price: ModelPrice | None
+    http_status: int = 0
+    first_byte_ns: int = 0
+    response_bytes: int = 0
+    request_id: str = ""
+    failure: str = ""
+    cause: str = ""
+    error_type: str = ""
+    open: bool = True
