@@ -11,7 +11,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help run setup compile check format test test-compiled test-slow bench bench-check bench-peers soak lock clean
+.PHONY: help run setup compile check format test test-compiled test-slow corpus bench bench-check bench-peers soak lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ test-compiled: compile  ## the fast tests on what was compiled
 test-slow: setup  ## real clients, kills, browsers
 	@scripts/install-clients
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+corpus: setup  ## every recorded exchange through the codecs (ARGS="FOLDER --json FILE"; METIS_CORPUS names the folder)
+	@$(BIN)/python -m corpus $(ARGS)
 
 bench: compile  ## CPU and latency beside nginx's (ARGS="--quick --only 'sync 1 KB' --rounds 1"; PEERS=all adds other gateways)
 	@scripts/need nginx

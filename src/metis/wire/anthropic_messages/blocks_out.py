@@ -25,6 +25,7 @@ from metis.ir.content import (
 )
 from metis.wire.anthropic_messages.fields import Json, as_object
 from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.losses import result_path
 
 # Arguments that are no JSON object cannot be an `input`; they are kept whole under this name.
 INVALID_ARGUMENTS = "invalid_json_arguments"
@@ -273,7 +274,7 @@ def result_content(part: ToolResult, path: str, notes: Notes) -> str | list[Json
     blocks = [
         block
         for index, item in enumerate(part.content)
-        if (block := _result_item(item, f"{path}.content[{index}]", notes)) is not None
+        if (block := _result_item(item, result_path(path, index), notes)) is not None
     ]
     texts = [block["text"] for block in blocks if set(block) == {"type", "text"}]
     if part.as_text and len(texts) == len(blocks):

@@ -71,6 +71,7 @@ def conversation_out(
     for index, message in enumerate(request.messages):
         path = f"{list_name}[{index}]"
         if message.tools and not _parts(message, path):
+            notes.add("mapped", path, "the tools it brings stand with the request's")
             continue
         head = head and message.role in ("system", "developer")
         if head:

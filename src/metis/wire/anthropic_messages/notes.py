@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from metis.wire.codec import Note
+from metis.wire.losses import lost_names, says_something
 
 NAME = "anthropic_messages"
 MAX_NOTES = 256  # a history of thousands of items may lose the same field in each of them
@@ -33,12 +34,12 @@ class Notes:
     def lost_fields(self, extras: dict[str, object], where: str) -> None:
         """List fields of another shape that have no place here; null and empty ones say nothing."""
         for key, value in extras.items():
-            if _says_something(value):
+            if says_something(value):
                 self.lost(f"{where}.{key}" if where else key, "has no place in the Messages API")
 
     def lost_envelope(self, extras: dict[str, object]) -> None:
         """One note for all of an answer's own top-level fields: others echo the request in twenty of them."""
-        names = [key for key, value in extras.items() if _says_something(value)]
+        names = lost_names(extras)
         if names:
             self.lost("", f"fields of the answer without a place here: {', '.join(names)}")
 
@@ -46,7 +47,3 @@ class Notes:
         if self._beyond:
             return (*self._found, Note("lost", "", f"and {self._beyond} more notes"))
         return tuple(self._found)
-
-
-def _says_something(value: object) -> bool:
-    return value is not None and value != [] and value != {} and value != ""

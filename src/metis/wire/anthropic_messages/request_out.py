@@ -26,7 +26,7 @@ SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "s
 _REASONING_PATHS = {"openai_chat": "reasoning_effort", "openai_responses": "reasoning"}
 _FORMAT_PATHS = {"openai_chat": "response_format", "openai_responses": "text.format"}
 # Answered by the gateway or by the reply's encoder, so nothing of them is lost.
-_KEPT_ELSEWHERE = frozenset({"stream_options", "include"})
+_KEPT_ELSEWHERE: dict[str, object] = {"n": 1, "include": ["reasoning.encrypted_content"]}
 
 
 def encode_request(request: Request) -> Encoded:
@@ -181,6 +181,10 @@ def _plan(
     notes: Notes,
 ) -> Plan:
     path = _REASONING_PATHS.get(request.origin, "reasoning")
+    if request.reasoning is not None:
+        if request.reasoning.budget_tokens is not None:
+            path = "reasoning"  # chat clients name budgets as OpenRouter does
+        notes.lost_fields(request.reasoning.extras, path)
     plan = plan_reasoning(request.reasoning, generation, max_tokens, path, notes)
     if not plan.thinks:
         return plan
@@ -217,15 +221,17 @@ def _format_out(
     if wanted is None or wanted.kind == "text":
         return
     path = _FORMAT_PATHS.get(request.origin, "output_format")
+    inner = f"{path}.json_schema" if request.origin == "openai_chat" else path
     notes.lost_fields(wanted.extras, path)
     if wanted.kind == "json_schema" and wanted.schema is not None and generation.schema_output:
         schema, changed = constrain(wanted.schema)
         if changed:
             why = f"Anthropic's structured output takes no other {', '.join(changed)}"
-            notes.add("edited", f"{path}.schema", why)
+            notes.add("edited", f"{inner}.schema", why)
         config["format"] = {"type": "json_schema", "schema": schema}
-        if wanted.description:
-            notes.lost(f"{path}.description", "has no place in the Messages API")
+        for name, said in (("name", wanted.name), ("description", wanted.description)):
+            if said:
+                notes.lost(f"{inner}.{name}", "has no place in the Messages API")
         return
     notes.add("mapped", path, "asked for by a sentence in the system prompt")
     conversation.system.append({"type": "text", "text": _hint(wanted)})
@@ -271,7 +277,9 @@ def _rest(body: Json, request: Request, notes: Notes) -> None:
     tier = request.service_tier
     if tier is not None:
         if tier in SERVICE_TIERS:
-            body["service_tier"] = SERVICE_TIERS[tier]
+            sent = body["service_tier"] = SERVICE_TIERS[tier]
+            if sent != tier:
+                notes.add("mapped", "service_tier", f"{tier} is sent as {sent}")
         else:
             notes.lost("service_tier", f"Anthropic has no tier {tier}")
     if request.seed is not None:
@@ -285,6 +293,6 @@ def _rest(body: Json, request: Request, notes: Notes) -> None:
     extras = {
         key: value
         for key, value in request.extras.items()
-        if key not in _KEPT_ELSEWHERE and not (key == "n" and value == 1)
+        if key != "stream_options" and _KEPT_ELSEWHERE.get(key) != value
     }
     notes.lost_fields(extras, "")

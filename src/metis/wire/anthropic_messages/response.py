@@ -17,6 +17,7 @@ from metis.wire.anthropic_messages.notes import NAME, Notes
 from metis.wire.anthropic_messages.stop import foreign_stop, stop_of
 from metis.wire.anthropic_messages.usage import usage_of, usage_out
 from metis.wire.codec import Encoded, ReplyContext, ResponseFacts
+from metis.wire.losses import lost_of_part, part_path
 
 
 def decode_response(body: bytes) -> Response:
@@ -62,7 +63,7 @@ def encode_response(response: Response, context: ReplyContext) -> Encoded:
         stop: str | None = response.stop_raw or None
         usage = response.usage_raw or usage_out(response.usage)
     else:
-        blocks = _foreign_blocks(response.parts, notes)
+        blocks = _foreign_blocks(response, notes)
         stop = foreign_stop(
             response.stop,
             called_tools=any(isinstance(part, ToolCall) for part in response.parts),
@@ -71,6 +72,8 @@ def encode_response(response: Response, context: ReplyContext) -> Encoded:
         usage = usage_out(response.usage)
         if response.choices:
             notes.lost("choices", f"{len(response.choices)} further answers; a message holds one")
+        if response.service_tier is not None:
+            notes.lost("service_tier", "a message says nothing of it")
         notes.lost_envelope(response.extras)
     body: Json = {
         "id": response.response_id or context.response_id,
@@ -87,10 +90,10 @@ def encode_response(response: Response, context: ReplyContext) -> Encoded:
     return Encoded(dump_json(body), notes.all())
 
 
-def _foreign_blocks(parts: tuple[Part, ...], notes: Notes) -> list[Json]:
+def _foreign_blocks(response: Response, notes: Notes) -> list[Json]:
     blocks: list[Json] = []
-    for index, part in enumerate(parts):
-        block = _foreign_block(part, f"output[{index}]", notes)
+    for index, part in enumerate(response.parts):
+        block = _foreign_block(part, part_path(response.origin, index), notes)
         if block is not None:
             blocks.append(block)
     return blocks
@@ -123,6 +126,8 @@ def _foreign_block(part: Part, path: str, notes: Notes) -> Json | None:
 
 def note_lost_reply(part: Part, path: str, notes: Notes) -> None:
     """Note what of a foreign answer's part has no place in a message."""
+    for lost in lost_of_part(part, path):
+        notes.lost(lost, "has no place in a message")
     match part:
         case Text() if part.citations:
             notes.lost(f"{path}.annotations", "citations of another API have no form here")

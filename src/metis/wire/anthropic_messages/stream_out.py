@@ -40,6 +40,7 @@ from metis.wire.anthropic_messages.notes import NAME, Notes
 from metis.wire.anthropic_messages.stop import foreign_stop
 from metis.wire.anthropic_messages.usage import usage_out
 from metis.wire.codec import Note, ReplyContext
+from metis.wire.losses import part_path
 from metis.wire.sse import encode_event
 
 PING = encode_event(b'{"type":"ping"}', "ping")
@@ -143,7 +144,7 @@ class AnthropicStreamEncoder:
             return b""
         self._called_tools = self._called_tools or isinstance(event.part, ToolCall)
         self._refused = self._refused or isinstance(event.part, Refusal)
-        path = f"output[{event.index}]"
+        path = part_path(self._start.origin if self._start else "", event.index)
         writer = writer_for(event.part, path, self._gathered, own=self._own)
         block = _Block(writer, event.part)
         self._blocks[event.index] = block

@@ -23,9 +23,10 @@ from metis.ir.content import (
     ToolResult,
 )
 from metis.ir.request import Message, Request
+from metis.wire.losses import result_path, says_something
 from metis.wire.openai_chat.fields import Object
 from metis.wire.openai_chat.functions import call_of_function
-from metis.wire.openai_chat.notes import Notes, says_something
+from metis.wire.openai_chat.notes import Notes
 from metis.wire.openai_chat.parts import SHAPE, plain_part
 from metis.wire.openai_chat.reasoning import speak
 from metis.wire.tools import FlatTool
@@ -86,7 +87,8 @@ class _Writer:
         rest: list[tuple[Part, str]] = []
         for index, part in enumerate(message.parts):
             if message.tools and isinstance(part, Opaque):
-                continue  # what it says was gathered with the tools
+                self._notes.mapped(path, "the tools it brings stand with the request's")
+                continue
             where = f"{path}.content[{index}]" if len(message.parts) > 1 else path
             if isinstance(part, ToolResult):
                 self._result(part, where)
@@ -201,7 +203,7 @@ class _Writer:
         texts: list[Object] = []
         media: list[Object] = []
         for index, part in enumerate(result.content):
-            where = path if result.as_text else f"{path}.content[{index}]"
+            where = path if result.as_text else result_path(path, index)
             role = "user" if isinstance(part, Media) else "tool"
             for made in self.part(part, where, role):
                 (texts if made.get("type") == "text" else media).append(made)

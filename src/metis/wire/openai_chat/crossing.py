@@ -10,6 +10,7 @@ from __future__ import annotations
 from metis.ir.request import Reasoning, Request, Tool, ToolChoice
 from metis.wire.codec import Encoded
 from metis.wire.effective_tools import effective_tools
+from metis.wire.losses import says_something
 from metis.wire.openai_chat.conversation import messages_out
 from metis.wire.openai_chat.fields import Object, dump
 from metis.wire.openai_chat.functions import (
@@ -18,7 +19,7 @@ from metis.wire.openai_chat.functions import (
     plain_tool,
     text_as_function,
 )
-from metis.wire.openai_chat.notes import Notes, says_something
+from metis.wire.openai_chat.notes import Notes
 from metis.wire.openai_chat.output_format import plain_output_format
 from metis.wire.tools import FlatTool, flatten_tools
 
@@ -41,6 +42,9 @@ def encode_foreign(request: Request) -> Encoded:
     notes = Notes()
     flat = flatten_tools(effective_tools(request))
     out: Object = {"model": request.model, "messages": messages_out(request, flat, notes)}
+    for index, tool in enumerate(request.tools):
+        if tool.kind == "namespace" and tool.description:
+            notes.lost(f"tools[{index}].description", "chat knows no groups of tools")
     tools = _tools(flat, notes)
     if tools:
         out["tools"] = tools

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from metis.ir.content import Opaque, Part, Refusal, Text, Thinking, ToolCall
 from metis.wire.codec import ReplyContext
+from metis.wire.losses import lost_of_citation, lost_of_part, part_path, says_something
 from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.fields import Object
 from metis.wire.openai_chat.functions import free_text, plain_call
-from metis.wire.openai_chat.notes import Notes, says_something
+from metis.wire.openai_chat.notes import Notes
 from metis.wire.openai_chat.reasoning import speak
 
 CARRIED = "the proof of private reasoning rides in reasoning_details"
@@ -64,7 +65,9 @@ def lost_fields(origin: str, extras: Object) -> list[str]:
     return [key for key, value in extras.items() if key not in echoed and says_something(value)]
 
 
-def foreign_message(parts: Sequence[Part], context: ReplyContext, notes: Notes) -> Object:
+def foreign_message(
+    origin: str, parts: Sequence[Part], context: ReplyContext, notes: Notes
+) -> Object:
     """The message object; what it cannot say is noted with its place in the answer's content."""
     text = ""
     refusals: list[str] = []
@@ -72,7 +75,9 @@ def foreign_message(parts: Sequence[Part], context: ReplyContext, notes: Notes) 
     calls: list[Object] = []
     thinking: list[Thinking] = []
     for index, part in enumerate(parts):
-        path = f"content[{index}]"
+        path = part_path(origin, index)
+        for lost in lost_of_part(part, path):
+            notes.lost(lost, "has no place in a chat answer")
         match part:
             case Text():
                 annotations += _annotations(part, len(text), path, notes)
@@ -112,6 +117,8 @@ def _annotations(part: Text, start: int, path: str, notes: Notes) -> list[Object
             notes.lost(f"{path}.citations[{index}]", "chat answers cite web pages only")
         else:
             found.append(annotation)
+            for lost in lost_of_citation(citation, f"{path}.citations[{index}]"):
+                notes.lost(lost, "has no place in a chat answer")
     return found
 
 

@@ -42,8 +42,3 @@ class Notes:
             self._more[key] += 1
         else:
             self._first[key], self._more[key] = note, 0
-
-
-def says_something(value: object) -> bool:
-    """Whether leaving a field out loses anything: null, "", [] and {} say nothing."""
-    return value is not None and value != "" and value != [] and value != {}

@@ -174,7 +174,7 @@ def _own_choice(choice: Response, leftovers: Object, index: int) -> Object:
 
 
 def _foreign_body(response: Response, context: ReplyContext, notes: Notes) -> Object:
-    message = foreign_message(response.parts, context, notes)
+    message = foreign_message(response.origin, response.parts, context, notes)
     finish = finish_of(
         response.stop, called_tools=_calls(response.parts), refused=_refuses(response.parts)
     )

@@ -32,6 +32,7 @@ from metis.ir.stream import (
     UsageReport,
 )
 from metis.wire.codec import Note, ReplyContext
+from metis.wire.losses import lost_of_citation, lost_of_part, part_path
 from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.errors import encode_stream_error
 from metis.wire.openai_chat.fields import Object, dump
@@ -141,7 +142,13 @@ class ChatStreamEncoder:
             )
         )
 
+    def _path(self, index: int) -> str:
+        return part_path(self._origin, index)
+
     def _open(self, index: int, part: Part) -> bytes:
+        if self._origin != SHAPE:
+            for lost in lost_of_part(part, self._path(index)):
+                self._lost(lost, _NO_PLACE)
         match part:
             case ToolCall():
                 block = self._blocks[index] = _Block(part, self._calls)
@@ -160,10 +167,10 @@ class ChatStreamEncoder:
                 self._blocks[index] = _Block(part, 0)
                 return self._text(index, text)
             case Opaque(kind=kind):
-                self._lost(f"content[{index}]", f"a {kind} block has no place in a chat answer")
+                self._lost(self._path(index), f"a {kind} block has no place in a chat answer")
             case _:
                 name = type(part).__name__
-                self._lost(f"content[{index}]", f"{name} has no place in a chat answer")
+                self._lost(self._path(index), f"{name} has no place in a chat answer")
         return b""
 
     def _open_call(self, block: _Block, part: ToolCall) -> bytes:
@@ -232,8 +239,10 @@ class ChatStreamEncoder:
             return b""
         annotation = annotation_of(citation, block.start, self._characters - block.start)
         if annotation is None:
-            self._lost(f"content[{index}].citations", "chat answers cite web pages only")
+            self._lost(f"{self._path(index)}.citations", "chat answers cite web pages only")
             return b""
+        for lost in lost_of_citation(citation, f"{self._path(index)}.citations"):
+            self._lost(lost, _NO_PLACE)
         return self._delta({"annotations": [annotation]})
 
     def _close(self, index: int, whole: Part | None) -> bytes:
@@ -273,7 +282,7 @@ class ChatStreamEncoder:
             details = details_of(part, block.number)
         if not details:
             return late
-        self._note("carried", f"content[{block.number}]", CARRIED)
+        self._note("carried", self._path(block.number), CARRIED)
         return late + self._delta({"reasoning_details": details})
 
     def _close_call(self, block: _Block, part: ToolCall) -> bytes:

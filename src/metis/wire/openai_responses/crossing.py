@@ -80,7 +80,9 @@ class _Crossing:
         self._content = None
         note_extras(message, path, self._notes)
         for index, part in enumerate(message.parts):
-            where = path if message.text_form else f"{path}.content[{index}]"
+            # A tool's message of chat is its result.
+            is_entry = message.text_form or message.role == "tool"
+            where = path if is_entry else f"{path}.content[{index}]"
             if message.tools and isinstance(part, Opaque):
                 continue  # what it says stands among the tools
             note_extras(part, where, self._notes)

@@ -16,6 +16,7 @@ from metis.errors import CodecError
 from metis.ir.content import Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from metis.ir.request import Message
 from metis.wire import carry
+from metis.wire.losses import ENVELOPE, SAME_ITEM
 from metis.wire.openai_responses.fields import (
     SHAPE,
     Json,
@@ -39,8 +40,6 @@ from metis.wire.openai_responses.tools import TOOL_SEARCH, decode_tools
 TOOL_SEARCH_CALL: Final = "tool_search_call"
 TOOL_SEARCH_OUTPUT: Final = "tool_search_output"
 # Extras of an answer's text parts: the message item they stood in, on its first part, and a mark on the others.
-ENVELOPE: Final = "item"
-SAME_ITEM: Final = "same_item"
 
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
 _CALLS: Final = {"function_call": "function", "custom_tool_call": "custom"}

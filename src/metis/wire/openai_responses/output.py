@@ -30,9 +30,9 @@ from metis.ir.stream import (
     UsageReport,
 )
 from metis.wire.codec import Note, ReplyContext
+from metis.wire.losses import ENVELOPE, SAME_ITEM, lost_names, lost_of_part, part_path
 from metis.wire.openai_responses.errors import stream_error
 from metis.wire.openai_responses.fields import SHAPE, Json
-from metis.wire.openai_responses.items import ENVELOPE, SAME_ITEM
 from metis.wire.openai_responses.outcome import status_of
 from metis.wire.openai_responses.output_items import (
     CallWriter,
@@ -95,6 +95,7 @@ class Output:
         self._usage: Usage | None = None
         self._refused = False
         self._ended = False
+        self._origin = ""
 
     def feed(self, event: StreamEvent) -> list[Json]:
         if self._ended:
@@ -104,9 +105,8 @@ class Output:
                 self._begin(event)
             case Heartbeat():
                 self._emit("keepalive", {})
-            case Finish(stop=stop, usage=usage):
-                self._stop = stop
-                self._usage = usage or self._usage
+            case Finish():
+                self._finish(event)
             case UsageReport(usage=usage):
                 self._usage = usage
             case StreamFailure(error=error):
@@ -123,6 +123,9 @@ class Output:
         if self.response:
             return
         ctx = self._ctx
+        if start is not None:
+            self._origin = start.origin
+            self._note_envelope(start.extras)
         self.response = response_object(
             ctx,
             (start.response_id if start else "") or ctx.response_id,
@@ -132,6 +135,24 @@ class Output:
         self._usage = (start.usage if start else None) or self._usage
         self._emit("response.created", {"response": self.response})
         self._emit("response.in_progress", {"response": self.response})
+
+    def _finish(self, finish: Finish) -> None:
+        self._stop = finish.stop
+        self._usage = finish.usage or self._usage
+        if finish.stop_sequence is not None:
+            self._lost("stop_sequence", "this API does not name it")
+        self._note_envelope(finish.extras)
+
+    def _note_envelope(self, extras: Json) -> None:
+        """One note for all of an answer's own fields; a chunk of chat repeats some of them."""
+        names = [] if self._origin == SHAPE else lost_names(extras)
+        if names:
+            self._lost("", f"fields of the answer without a place here: {', '.join(names)}")
+
+    def _lost(self, path: str, why: str) -> None:
+        note = Note("lost", path, why)
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _end(self) -> None:
         self._begin(None)
@@ -197,6 +218,10 @@ class Output:
     def _open_block(self, start: BlockStart) -> None:
         part = start.part
         self._open = start.index
+        path = part_path(self._origin, start.index)
+        if self._origin != SHAPE:
+            for lost in lost_of_part(part, path):
+                self._lost(lost, "no counterpart in this API")
         if isinstance(part, Text | Refusal):
             self._open_text(part)
             return
@@ -217,8 +242,7 @@ class Output:
                 )
             case _:
                 kind = part.kind if isinstance(part, Opaque) else type(part).__name__.lower()
-                path = f"output[{len(self._items)}]"
-                self.notes.append(Note("lost", path, f"{kind} has no counterpart in this API"))
+                self._lost(path, f"{kind} has no counterpart in this API")
 
     def _open_text(self, part: Text | Refusal) -> None:
         self._refused = self._refused or isinstance(part, Refusal)
@@ -230,7 +254,7 @@ class Output:
             place = self._place("msg", own_id if isinstance(own_id, str) else None)
             self._message_index = place.index
             self._message = MessageWriter(place, envelope)
-        self._message.open_part(part)
+        self._message.open_part(part, part_path(self._origin, self._open or 0))
 
     def _close_block(self, whole: Part | None) -> None:
         if self._open is None:

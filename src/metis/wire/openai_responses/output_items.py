@@ -23,6 +23,7 @@ from metis.ir.stream import (
 )
 from metis.wire import carry
 from metis.wire.codec import Note
+from metis.wire.losses import lost_of_citation
 from metis.wire.openai_responses.citations import annotation_of
 from metis.wire.openai_responses.fields import SHAPE, Json
 from metis.wire.openai_responses.items import summary_of
@@ -83,7 +84,8 @@ class MessageWriter:
         self._item: Json = {"id": place.item_id, "type": "message", "role": "assistant", **kept}
         place.added({**self._item, "status": "in_progress", "content": []})
 
-    def open_part(self, part: Text | Refusal) -> None:
+    def open_part(self, part: Text | Refusal, path: str) -> None:
+        self._path = path
         self._refusal = isinstance(part, Refusal)
         self._said, self._citations = [], []
         empty = _content("", [], refusal=self._refusal)
@@ -127,14 +129,19 @@ class MessageWriter:
 
     def _annotations(self, length: int) -> list[Json]:
         annotations: list[Json] = []
-        where = f"output[{self._place.index}].content[{len(self._content)}].annotations"
         for number, citation in enumerate(self._citations):
             annotation = annotation_of(citation, length)
             if annotation is None:
                 self._place.note(
-                    Note("lost", f"{where}[{number}]", "a citation without an address")
+                    Note(
+                        "lost",
+                        f"{self._path}.citations[{number}]",
+                        "a citation without an address",
+                    )
                 )
                 continue
+            for lost in lost_of_citation(citation, f"{self._path}.citations[{number}]"):
+                self._place.note(Note("lost", lost, "no counterpart in this API"))
             told: Json = {"annotation": annotation, "annotation_index": len(annotations)}
             self._tell("response.output_text.annotation.added", **told)
             annotations.append(annotation)

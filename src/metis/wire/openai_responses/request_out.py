@@ -174,7 +174,9 @@ def _reasoning(reasoning: Reasoning, body: Json, notes: list[Note]) -> None:
         notes.append(Note("lost", "reasoning.effort", f"{effort!r} is no effort of this API"))
     if reasoning.budget_tokens is not None and effort:
         told = f"{reasoning.budget_tokens} tokens of thinking become effort {effort}"
-        notes.append(Note("mapped", "thinking.budget_tokens", told))
+        # Without a mode it is a chat client's, which names budgets as OpenRouter does.
+        path = "thinking.budget_tokens" if reasoning.mode else "reasoning.max_tokens"
+        notes.append(Note("mapped", path, told))
     if reasoning.summary:
         wish["summary"] = reasoning.summary
     elif reasoning.mode in ("enabled", "adaptive") and reasoning.display != "omitted":

@@ -73,7 +73,7 @@ def finish_of(raw: Json, parts: tuple[Part, ...], where: str) -> Finish:
         said["id"] = raw["id"]
     if raw.get("model"):
         said["model"] = raw["model"]
-    if created := created_of(raw, where):
+    if (created := created_of(raw, where)) and isinstance(raw.get("created_at"), int):
         said["created_at"] = created
     return Finish(
         stop=stop, stop_raw=stop_raw, usage=usage, usage_raw=usage_raw, extras=leftover(raw, said)

@@ -42,4 +42,6 @@ def encode_response(response: Response, ctx: ReplyContext) -> Encoded:
     notes = output.notes
     if response.choices:
         notes.append(Note("lost", "choices", "this API gives one answer"))
+    if response.service_tier is not None and response.origin == "openai_chat":
+        output.response["service_tier"] = response.service_tier  # the two have the same words
     return Encoded(_encode(output.response), tuple(notes))

@@ -534,7 +534,7 @@ def test_tools_that_messages_bring_are_offered_and_their_items_are_no_loss() -> 
     assert [tool["name"] for tool in body["tools"]] == ["exec"]
     assert body["system"] == [block("dev")]
     assert body["messages"] == [{"role": "user", "content": [block("go")]}]
-    assert notes == [("mapped", "tools[0]")]
+    assert notes == [("mapped", "tools[0]"), ("mapped", "input[0]")]
 
 
 def test_strict_tools_stay_strict_where_their_schema_allows_it() -> None:
@@ -670,6 +670,7 @@ def test_stop_words_tiers_and_what_has_no_place() -> None:
     assert body["service_tier"] == "standard_only"
     assert notes == [
         ("lost", "stop"),
+        ("mapped", "service_tier"),
         ("lost", "seed"),
         ("lost", "prompt_cache_key"),
         ("lost", "store"),
@@ -720,7 +721,10 @@ def test_structured_output_is_asked_for_in_the_model_s_way(kind: Any) -> None:
             "additionalProperties": False,
         },
     }
-    assert new_notes == [("edited", "response_format.schema")]
+    assert new_notes == [
+        ("edited", "response_format.json_schema.schema"),
+        ("lost", "response_format.json_schema.name"),
+    ]
     assert '"minimum":1' in old["system"][0]["text"]
 
 

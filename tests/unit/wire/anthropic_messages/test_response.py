@@ -54,7 +54,7 @@ def test_a_foreign_answer_becomes_a_message() -> None:
             ),
         )
     )
-    assert notes == []
+    assert notes == [("lost", "output[4].namespace")]
     assert body == {
         "id": "resp_1",
         "type": "message",

@@ -398,7 +398,7 @@ def test_tools_that_the_conversation_brings_count() -> None:
     body, notes = crossed(brought, HI, origin="openai_responses")
     assert [tool["function"]["name"] for tool in body["tools"]] == ["f"]
     assert body["messages"] == [{"role": "user", "content": "hi"}]
-    assert notes == ()
+    assert notes == (Note("mapped", "input[0]", "the tools it brings stand with the request's"),)
 
 
 @pytest.mark.parametrize(

@@ -581,7 +581,7 @@ def test_opaque_blocks_of_other_shapes_are_lost_and_said_so() -> None:
     check_grammar(events_in(stream))
     assert [item["type"] for item in items_of(stream)] == ["web_search_call", "message"]
     assert encoder.notes == [
-        Note("lost", "output[0]", "server_tool_use has no counterpart in this API")
+        Note("lost", "content[0]", "server_tool_use has no counterpart in this API")
     ]
 
 
@@ -601,7 +601,7 @@ def test_a_citation_without_an_address_is_lost_and_said_so() -> None:
         {"type": "url_citation", "url": "https://y", "title": "Y", "start_index": 1, "end_index": 2}
     ]
     assert [(n.verb, n.path) for n in encoded.notes] == [
-        ("lost", "output[0].content[0].annotations[0]")
+        ("lost", "choices[0].message.content[0].citations[0]")
     ]
 
 
