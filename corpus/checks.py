@@ -16,7 +16,7 @@ from corpus.values import Said, is_told, values_of
 from metis.errors import CodecError
 from metis.ir.content import Part, Text
 from metis.ir.request import Message, Request
-from metis.ir.stream import StreamEvent
+from metis.ir.stream import Fold, StreamEvent
 from metis.wire import SHAPES
 from metis.wire.codec import Note, ReplyContext, Shape
 
@@ -61,6 +61,12 @@ def check(record: Record, *, every_byte: bool = False) -> Iterator[Outcome]:
         yield _tried(
             "stream", lambda data=record.stream: _stream(shape, data, every_byte=every_byte)
         )
+        for other in SHAPES:
+            if other is not shape:
+                what = f"stream to {other.name}"
+                yield _tried(
+                    what, lambda to=other, data=record.stream: _cross_stream(shape, to, data)
+                )
 
 
 def _tried(what: str, attempt: Any) -> Outcome:
@@ -197,6 +203,34 @@ def _stream(shape: Shape, data: bytes, *, every_byte: bool) -> Found:
         if _events(shape, pieces) != whole:
             return "failed", f"other events in {how}"
     return _PASS
+
+
+def _cross_stream(shape: Shape, other: Shape, data: bytes) -> Found:
+    """The other shape's stream must be one by its own decoder, end as this one ends, and say what this one says."""
+    told = _folded(_events(shape, [data]))
+    encoder = other.stream_encoder(_context(told.result().model))
+    written = b"".join(map(encoder.feed, _events(shape, [data])))
+    heard = _folded(_events(other, [written]))
+    if (heard.ended, heard.failure is None) != (told.ended, told.failure is None):
+        return "failed", "it does not end as the stream it was made of"
+    if told.failure is not None:
+        same = told.failure.message in heard.failure.message if heard.failure else False
+        return _PASS if same else ("failed", "the failure's message is another")
+    return _weighed(_spoken(shape, told), _spoken(other, heard), encoder.notes)
+
+
+def _spoken(shape: Shape, fold: Fold) -> Json:
+    """What a folded stream says, as a whole answer of its shape."""
+    response = fold.result()
+    body = json.loads(shape.encode_response(response, _context(response.model)).body)
+    return {name: value for name, value in body.items() if name not in _NOT_THE_ANSWERS}
+
+
+def _folded(events: Sequence[StreamEvent]) -> Fold:
+    fold = Fold()
+    for event in events:
+        fold.feed(event)
+    return fold
 
 
 def _events(shape: Shape, pieces: Sequence[bytes]) -> list[StreamEvent]:

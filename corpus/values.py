@@ -34,7 +34,7 @@ _SAYS_NOTHING: Final[dict[str, Any]] = {
 # What only addresses a thing inside its own API: an item's id, a call's place in a whole message; and the name of the
 # form that reasoning is written in.
 _ADDRESS: Final = re.compile(
-    r"(?:output|input)\[\d+\]\.id|.*\.(?:tool_calls|reasoning_details)\[\d+\]\.(?:index|format)"
+    r"(?:output|input)\[\d+\]\.id|choices\[\d+\]\.index|.*\.(?:tool_calls|reasoning_details)\[\d+\]\.(?:index|format)"
 )
 _INDEX: Final = re.compile(r"\[[^\]]*\]")
 _CONTENT_PLACE: Final = re.compile(r"\.content\[\d+\]")

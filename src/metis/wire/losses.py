@@ -59,6 +59,20 @@ def lost_of_part(part: Part, path: str) -> list[str]:
     return [f"{path}.{name}" for name in names]
 
 
+def lost_at_stop(begun: Part, whole: Part | None, path: str) -> list[str]:
+    """The same for what a streamed part says only once it is whole, after its beginning has gone out.
+
+    An upstream was seen to name a call anew there; the client keeps the id that it was told first.
+    """
+    if whole is None:
+        return []
+    known = lost_of_part(begun, path)
+    late = [lost for lost in lost_of_part(whole, path) if lost not in known]
+    if isinstance(begun, ToolCall) and isinstance(whole, ToolCall):
+        late += [f"{path}.call_id"] if begun.call_id != whole.call_id else []
+    return late
+
+
 def lost_of_citation(citation: dict[str, Any], path: str) -> list[str]:
     """The paths of what a citation of a web page says beside the page."""
     return [

@@ -100,6 +100,7 @@ def _foreign_blocks(response: Response, notes: Notes) -> list[Json]:
 
 
 def _foreign_block(part: Part, path: str, notes: Notes) -> Json | None:
+    note_lost_fields(part, path, notes)
     note_lost_reply(part, path, notes)
     match part:
         case Text() | Refusal():
@@ -124,10 +125,14 @@ def _foreign_block(part: Part, path: str, notes: Notes) -> Json | None:
             return None
 
 
-def note_lost_reply(part: Part, path: str, notes: Notes) -> None:
-    """Note what of a foreign answer's part has no place in a message."""
+def note_lost_fields(part: Part, path: str, notes: Notes) -> None:
+    """Note the fields of a foreign answer's part that only its own shape has a place for."""
     for lost in lost_of_part(part, path):
         notes.lost(lost, "has no place in a message")
+
+
+def note_lost_reply(part: Part, path: str, notes: Notes) -> None:
+    """Note what of a foreign answer's part has no place in a message."""
     match part:
         case Text() if part.citations:
             notes.lost(f"{path}.annotations", "citations of another API have no form here")

@@ -37,10 +37,11 @@ from metis.wire.anthropic_messages.block_writers import (
 from metis.wire.anthropic_messages.errors import encode_stream_error
 from metis.wire.anthropic_messages.fields import Json, dump_json
 from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.anthropic_messages.response import note_lost_fields
 from metis.wire.anthropic_messages.stop import foreign_stop
 from metis.wire.anthropic_messages.usage import usage_out
 from metis.wire.codec import Note, ReplyContext
-from metis.wire.losses import part_path
+from metis.wire.losses import lost_at_stop, part_path
 from metis.wire.sse import encode_event
 
 PING = encode_event(b'{"type":"ping"}', "ping")
@@ -145,6 +146,8 @@ class AnthropicStreamEncoder:
         self._called_tools = self._called_tools or isinstance(event.part, ToolCall)
         self._refused = self._refused or isinstance(event.part, Refusal)
         path = part_path(self._start.origin if self._start else "", event.index)
+        if not self._own:
+            note_lost_fields(event.part, path, self._gathered)
         writer = writer_for(event.part, path, self._gathered, own=self._own)
         block = _Block(writer, event.part)
         self._blocks[event.index] = block
@@ -156,6 +159,8 @@ class AnthropicStreamEncoder:
         block = self._blocks.get(event.index)
         if block is None or block.stopped:
             return b""
+        if isinstance(event, BlockStop) and not self._own:
+            self._note_at_stop(event, block.part)
         if block is not next(iter(self._blocks.values())):
             block.waiting.append(event)
             block.stopped = isinstance(event, BlockStop)
@@ -164,6 +169,11 @@ class AnthropicStreamEncoder:
         if isinstance(event, BlockStop):
             written += self._close(event.index)
         return written
+
+    def _note_at_stop(self, event: BlockStop, begun: Part) -> None:
+        path = part_path(self._start.origin if self._start else "", event.index)
+        for lost in lost_at_stop(begun, event.part, path):
+            self._gathered.lost(lost, "has no place in a message")
 
     def _close(self, index: int) -> bytes:
         """End the block on the wire and let those that waited speak, up to the first that still goes on."""

@@ -207,6 +207,8 @@ class ChatStreamDecoder:
             self._prose, self._prose_index = kind, self._next_index
             self._next_index += 1
             events.append(BlockStart(index=self._prose_index, part=kind))
+            if isinstance(kind, Text):
+                self._annotate(self._message.pop("annotations", None), events)  # what came before
         events.append(TextDelta(self._prose_index, text))
 
     def _annotate(self, annotations: object, events: list[StreamEvent]) -> None:

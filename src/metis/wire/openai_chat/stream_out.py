@@ -7,7 +7,7 @@ usage, when asked for, comes in a chunk without choices before `[DONE]`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -32,7 +32,7 @@ from metis.ir.stream import (
     UsageReport,
 )
 from metis.wire.codec import Note, ReplyContext
-from metis.wire.losses import lost_of_citation, lost_of_part, part_path
+from metis.wire.losses import lost_at_stop, lost_of_citation, lost_of_part, part_path
 from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.errors import encode_stream_error
 from metis.wire.openai_chat.fields import Object, dump
@@ -62,6 +62,7 @@ class _Block:
     number: int  # among the tool calls, or among the thinking blocks
     start: int = 0  # of a text, in characters of the whole content
     sent: int = 0  # characters of a call's arguments, or of a thinking text
+    citations: list[Object] = field(default_factory=list[Object])  # of a text
 
 
 class ChatStreamEncoder:
@@ -100,7 +101,8 @@ class ChatStreamEncoder:
             case ArgumentsDelta(index=index, text=text):
                 return self._arguments(index, text)
             case CitationDelta(index=index, citation=citation):
-                return self._cite(index, citation)
+                self._cite(index, citation)
+                return b""
             case BlockStop(index=index, part=part):
                 return self._close(index, part)
             case Finish():
@@ -127,6 +129,9 @@ class ChatStreamEncoder:
             "model": context.model or event.model,
         }
         self._head = dump(head)[:-1]
+        if event.origin != SHAPE:
+            for key in lost_fields(event.origin, event.extras):
+                self._lost(key, _NO_PLACE)
         return self._delta({"role": "assistant", "content": ""})
 
     def _delta(self, delta: Object, finish_reason: str | None = None) -> bytes:
@@ -160,8 +165,8 @@ class ChatStreamEncoder:
                 return self._think(index, part.text)
             case Text(text=text, citations=citations):
                 self._blocks[index] = _Block(part, 0, start=self._characters)
-                cited = b"".join(self._cite(index, citation) for citation in citations)
-                return self._text(index, text) + cited
+                self._blocks[index].citations.extend(citations)
+                return self._text(index, text)
             case Refusal(text=text):
                 self._refused = True
                 self._blocks[index] = _Block(part, 0)
@@ -233,27 +238,39 @@ class ChatStreamEncoder:
         piece: Object = {"custom": {"input": text}} if free else {"function": {"arguments": text}}
         return self._delta({"tool_calls": [{"index": block.number, **piece}]})
 
-    def _cite(self, index: int, citation: Object) -> bytes:
+    def _cite(self, index: int, citation: Object) -> None:
+        """Kept until its text is whole: Anthropic cites before the words, and an annotation says where they end."""
         block = self._blocks.get(index)
-        if block is None:
-            return b""
-        annotation = annotation_of(citation, block.start, self._characters - block.start)
-        if annotation is None:
-            self._lost(f"{self._path(index)}.citations", "chat answers cite web pages only")
-            return b""
-        for lost in lost_of_citation(citation, f"{self._path(index)}.citations"):
-            self._lost(lost, _NO_PLACE)
-        return self._delta({"annotations": [annotation]})
+        if block is not None:
+            block.citations.append(citation)
+
+    def _close_text(self, index: int, block: _Block) -> bytes:
+        told: list[Object] = []
+        for place, citation in enumerate(block.citations):
+            where = f"{self._path(index)}.citations[{place}]"
+            annotation = annotation_of(citation, block.start, self._characters - block.start)
+            if annotation is None:
+                self._lost(where, "chat answers cite web pages only")
+                continue
+            told.append(annotation)
+            for lost in lost_of_citation(citation, where):
+                self._lost(lost, _NO_PLACE)
+        return self._delta({"annotations": told}) if told else b""
 
     def _close(self, index: int, whole: Part | None) -> bytes:
         block = self._blocks.pop(index, None)
         if block is None:
             return b""
+        if self._origin != SHAPE:
+            for lost in lost_at_stop(block.part, whole, self._path(index)):
+                self._lost(lost, _NO_PLACE)
         match block.part:
             case Thinking() as part:
                 return self._close_thinking(block, whole if isinstance(whole, Thinking) else part)
             case ToolCall() as part:
                 return self._close_call(block, whole if isinstance(whole, ToolCall) else part)
+            case Text():
+                return self._close_text(index, block)
             case _:
                 return b""
 
@@ -307,6 +324,9 @@ class ChatStreamEncoder:
         if self._origin != SHAPE:
             for key in lost_fields(self._origin, event.extras):
                 self._lost(key, _NO_PLACE)
+            tier = event.extras.get("service_tier")
+            if self._origin == "openai_responses" and isinstance(tier, str):
+                self._head += b',"service_tier":' + dump(tier)  # as in a whole answer
         reason = finish_of(event.stop, called_tools=self._calls > 0, refused=self._refused)
         return closing + self._delta({}, reason)
 

@@ -328,7 +328,7 @@ def test_refusals_citations_and_foreign_blocks() -> None:
     assert chunks[-3]["choices"][0]["finish_reason"] == "stop"
     assert [(note.verb, note.path) for note in notes] == [
         ("lost", "content[1]"),
-        ("lost", "content[2].citations"),
+        ("lost", "content[2].citations[0]"),
         ("lost", "content[3]"),
         ("lost", "stop_sequence"),
     ]
@@ -403,3 +403,46 @@ def test_the_openai_sdk_raises_on_a_failure_in_the_stream() -> None:
                 model="m", messages=[], stream=True
             )
         )
+
+
+def test_a_citation_that_comes_before_its_words_spans_them_all() -> None:
+    encoder = OPENAI_CHAT.stream_encoder(CONTEXT)
+    cited = {
+        "type": "web_search_result_location",
+        "url": "https://y",
+        "title": "Y",
+        "cited_text": "q",
+    }
+    events = [
+        Start(origin="anthropic_messages", response_id="r", model="m"),
+        BlockStart(index=0, part=Text(text="So: ")),
+        BlockStop(0),
+        BlockStart(index=1, part=Text(text="")),
+        CitationDelta(1, cited),
+        TextDelta(1, "as said"),
+        BlockStop(1),
+        Finish(stop="end_turn"),
+        End(),
+    ]
+    written = b"".join(map(encoder.feed, events)).decode()
+    deltas = [
+        json.loads(line[6:])["choices"][0]["delta"]
+        for line in written.splitlines()
+        if line.startswith("data: {") and '"choices":[]' not in line
+    ]
+    assert [delta["annotations"] for delta in deltas if "annotations" in delta] == [
+        [
+            {
+                "type": "url_citation",
+                "url_citation": {
+                    "url": "https://y",
+                    "title": "Y",
+                    "start_index": 4,
+                    "end_index": 11,
+                },
+            }
+        ]
+    ]
+    assert ("lost", "content[1].citations[0].cited_text") in [
+        (note.verb, note.path) for note in encoder.notes
+    ]

@@ -270,8 +270,9 @@ def test_mistrals_thinking_blocks_are_thinking() -> None:
 
 def test_what_the_events_have_no_word_for_stands_in_the_finish() -> None:
     citation = {"type": "url_citation", "url_citation": {"url": "u"}}
+    early = {"type": "url_citation", "url_citation": {"url": "e"}}
     stream = [
-        chunk({"annotations": [citation]}, None, obfuscation="xx"),
+        chunk({"annotations": [early]}, None, obfuscation="xx"),
         chunk({"content": "a", "annotations": [citation]}, None, system_fingerprint="fp"),
         b'data: {"choices":[{"index":0,"delta":{"audio":{"id":"a","data":"AA"}},"logprobs":{"content":[1]}}]}\n\n',
         b'data: {"choices":[{"index":0,"delta":{"audio":{"data":"BB"}},'
@@ -279,7 +280,10 @@ def test_what_the_events_have_no_word_for_stands_in_the_finish() -> None:
         DONE,
     ]
     events = events_of(stream)
-    assert CitationDelta(0, citation) in events
+    assert [event for event in events if isinstance(event, CitationDelta)] == [
+        CitationDelta(0, early),  # it came before any text, and belongs to the first
+        CitationDelta(0, citation),
+    ]
     assert events[-2] == Finish(
         stop="end_turn",
         stop_raw="stop",
@@ -288,7 +292,7 @@ def test_what_the_events_have_no_word_for_stands_in_the_finish() -> None:
             "choices": [
                 {
                     "logprobs": {"content": [1, 2]},
-                    "message": {"annotations": [citation], "audio": {"id": "a", "data": "AABB"}},
+                    "message": {"audio": {"id": "a", "data": "AABB"}},
                 }
             ],
         },
