@@ -39,7 +39,7 @@ _ADDRESS: Final = re.compile(
 _INDEX: Final = re.compile(r"\[[^\]]*\]")
 _CONTENT_PLACE: Final = re.compile(r"\.content\[\d+\]")
 _PART: Final = re.compile(r"\.(?:content|citations|annotations)(\[\d+\])?$")
-_A_WORD: Final = 4
+_QUOTED_FROM: Final = 5  # characters; shorter values stand in a sentence by chance
 _BESIDE_CONTENT: Final = re.compile(
     r"^(.*)\.(?:reasoning|reasoning_content|reasoning_details|tool_calls|annotations|refusal)\b.*$"
 )
@@ -133,7 +133,7 @@ def is_told(value: Value, notes: Sequence[Note]) -> bool:
     beside = _BESIDE_CONTENT.sub(r"\1", path)
     for note in notes:
         named = note.path.removeprefix("$.")
-        if isinstance(said, str) and len(said) > _A_WORD and said in note.why:
+        if isinstance(said, str) and len(said) >= _QUOTED_FROM and said in note.why:
             return True
         if not named:
             if re.search(rf"\b{re.escape(re.split('[.[]', path)[0])}\b", note.why):
