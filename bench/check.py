@@ -188,9 +188,10 @@ def main() -> int:
     expected = msgspec.json.decode(FILE.read_bytes(), type=Expected)
     if build() != expected.build:
         print(
-            f"not compared: {build()} Python here, expected is what the {expected.build} one costs"
+            f"cannot be compared: this is the {build()} build, and what is expected is of the "
+            f"{expected.build} one; see 'make compile', or write the file anew with --update"
         )
-        return 0
+        return 1
     failures = check(expected)
     for failure in failures:
         print(f"TOO DEAR: {failure}")

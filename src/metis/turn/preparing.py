@@ -36,7 +36,7 @@ Plan = tuple[Way, Outbound]
 
 
 def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> Plan | Reply:
-    """Route and translate. An Reply means that no upstream is needed.
+    """Route and translate. A Reply means that no upstream is needed.
 
     Raises RequestError (unknown model, forbidden model) and CodecError (a body that cannot be crossed).
     """

@@ -25,8 +25,8 @@ from metis.wire.codec import Encoded
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _REASONING_PATHS = {"openai_chat": "reasoning_effort", "openai_responses": "reasoning"}
 _FORMAT_PATHS = {"openai_chat": "response_format", "openai_responses": "text.format"}
-# Answered by the gateway or by the reply's encoder, so nothing of them is lost.
-_KEPT_ELSEWHERE: dict[str, object] = {"n": 1, "include": ["reasoning.encrypted_content"]}
+# Wishes that are met anyway, so nothing is lost with them: one answer, reasoning that can be replayed.
+_MET_ANYWAY: dict[str, object] = {"n": 1, "include": ["reasoning.encrypted_content"]}
 
 
 def encode_request(request: Request) -> Encoded:
@@ -293,6 +293,7 @@ def _rest(body: Json, request: Request, notes: Notes) -> None:
     extras = {
         key: value
         for key, value in request.extras.items()
-        if key != "stream_options" and _KEPT_ELSEWHERE.get(key) != value
+        # What a stream tells at its end is the reply encoder's business.
+        if key != "stream_options" and _MET_ANYWAY.get(key) != value
     }
     notes.lost_fields(extras, "")
