@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import socket
 import threading
 import time
@@ -59,10 +58,7 @@ async def _serve(plan: ControlPlan, sock: socket.socket, end: ChildEnd) -> None:
     from metis.gateway.admin.metrics import GatewayMetrics
     from metis.gateway.admin.server import AdminServer
 
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(end.lifeline_fd, stop.set)
+    stop = end.listen_for_stop()
     metrics = GatewayMetrics()
     recorder = Recorder(
         plan.data_dir.spool, plan.storage.ledger(), plan.config.trace, on_batch=metrics.observe
@@ -93,7 +89,6 @@ async def _serve(plan: ControlPlan, sock: socket.socket, end: ChildEnd) -> None:
     serving = asyncio.ensure_future(server.serve())
     end.say_ready()
     await stop.wait()
-    loop.remove_reader(end.lifeline_fd)
     server.stop()
     await serving
     stop_recorder.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import mmap
-import signal
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,10 +68,7 @@ def run_embedded(plan: EmbeddedPlan, end: ChildEnd) -> None:
 
 async def _keep_up(plan: EmbeddedPlan, end: ChildEnd) -> None:
     """Raises EmbeddedModelError when the model does not start: the supervisor tries again, ever later."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(end.lifeline_fd, stop.set)
+    stop = end.listen_for_stop()
     stopped = asyncio.ensure_future(stop.wait())
     said_ready = False
     while not stop.is_set():
@@ -102,7 +98,6 @@ async def _keep_up(plan: EmbeddedPlan, end: ChildEnd) -> None:
                 await asyncio.sleep(_RESTART_AFTER_S)
         finally:
             await process.stop()
-    loop.remove_reader(end.lifeline_fd)
 
 
 def _announce(plan: EmbeddedPlan, whereabouts: Whereabouts | None) -> None:

@@ -6,6 +6,7 @@ process do lives in files beside this one.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import select
@@ -55,10 +56,27 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class ChildEnd:
-    """What a child is born with: a pipe to say that it is ready, and one whose end means we are gone."""
+    """What a child is born with: a pipe to say that it is ready, and one whose end means we are gone.
+
+    It is born deaf to SIGTERM: one that came before it can end in order must wait, not kill. Whoever starts a
+    process or needs the signal calls `listen_for_stop` first.
+    """
 
     ready_fd: int
     lifeline_fd: int
+
+    def listen_for_stop(self) -> asyncio.Event:
+        """An event of the running loop that is set by SIGTERM, one sent before this call included, or our death."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_reader(self.lifeline_fd, self._on_lifeline, loop, stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        return stop
+
+    def _on_lifeline(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        loop.remove_reader(self.lifeline_fd)  # it stays readable
+        stop.set()
 
     def say_ready(self) -> None:
         os.write(self.ready_fd, b"1")
@@ -121,9 +139,11 @@ class Supervisor:
         life_read, life_write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         pid = os.fork()
         if pid == 0:
             self._become(child, ChildEnd(ready_write, life_read), (ready_read, life_write))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         os.close(ready_write)
         os.close(life_read)
         child.pid, child.started, child.ready = pid, time.monotonic(), False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -60,10 +59,7 @@ def run_worker(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd) 
 
 
 async def _serve(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(end.lifeline_fd, stop.set)
+    stop = end.listen_for_stop()
     ids = IdFactory()
     spool = SpoolWriter(plan.data_dir.spool / plan.replica / ids.new("spool"), plan.config.trace)
     counters = plan.board.claim(slot, os.getpid())
@@ -79,7 +75,7 @@ async def _serve(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd
         ids=ids,
     )
     door.start()
-    server = await loop.create_server(
+    server = await asyncio.get_running_loop().create_server(
         lambda: ClientConnection(door), sock=sock, ssl=server_tls(settings), backlog=2048
     )
     gc.freeze()
@@ -88,7 +84,6 @@ async def _serve(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd
     )  # turns make next to no cycles; looking for them cost a tenth
     end.say_ready()
     await stop.wait()
-    loop.remove_reader(end.lifeline_fd)
     server.close()
     await door.drain()
     door.stop()
