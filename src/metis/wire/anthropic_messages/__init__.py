@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metis.wire.anthropic_messages.errors import decode_error, encode_error, encode_stream_error
-from metis.wire.anthropic_messages.notes import NAME
+from metis.wire.anthropic_messages.name import NAME
 from metis.wire.anthropic_messages.request_in import decode_request, uncrossable
 from metis.wire.anthropic_messages.request_out import encode_request
 from metis.wire.anthropic_messages.response import decode_response, encode_response, facts_of

@@ -19,10 +19,12 @@ from metis.ir.stream import (
     TextDelta,
     ThinkingDelta,
 )
-from metis.wire.anthropic_messages.blocks_out import input_of, own_block
-from metis.wire.anthropic_messages.fields import Json, as_object, dump_json
-from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.anthropic_messages.blocks_out import own_block
+from metis.wire.anthropic_messages.name import NAME
 from metis.wire.anthropic_messages.response import note_lost_reply, thinking_reply
+from metis.wire.arguments import input_of
+from metis.wire.fields import Json, as_object, dump_json
+from metis.wire.notes import Notes
 
 BlockEvent = TextDelta | ThinkingDelta | SignatureDelta | ArgumentsDelta | CitationDelta | BlockStop
 

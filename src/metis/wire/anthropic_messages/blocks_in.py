@@ -12,7 +12,9 @@ from typing import Any
 from metis.errors import CodecError
 from metis.ir.content import CacheMark, Media, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 from metis.wire import carry
-from metis.wire.anthropic_messages.fields import (
+from metis.wire.anthropic_messages.name import NAME
+from metis.wire.codec import FOREIGN_SIGNATURE
+from metis.wire.fields import (
     Fields,
     Json,
     as_list,
@@ -20,8 +22,6 @@ from metis.wire.anthropic_messages.fields import (
     dump_json,
     kind_of,
 )
-from metis.wire.anthropic_messages.notes import NAME
-from metis.wire.codec import FOREIGN_SIGNATURE
 
 # Blocks inside blocks: tool result, document, its content. Anything deeper rides opaque.
 MAX_DEPTH = 4

@@ -1,6 +1,6 @@
 """IR parts into content blocks: exactly as they came for parts of this shape, cleaned of the rest for others.
 
-Which message a block goes into is decided in `conversation`.
+Which message a block goes into is decided in `wire.turns`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from metis.ir.content import (
     ToolCall,
     ToolResult,
 )
-from metis.wire.anthropic_messages.fields import Json, as_object
-from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.anthropic_messages.name import NAME
+from metis.wire.arguments import input_of
+from metis.wire.fields import Json
 from metis.wire.losses import result_path
-
-# Arguments that are no JSON object cannot be an `input`; they are kept whole under this name.
-INVALID_ARGUMENTS = "invalid_json_arguments"
+from metis.wire.notes import Notes
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _BASE64_HEADS = {
@@ -45,26 +44,6 @@ def cache_out(mark: CacheMark) -> Json:
     if mark.ttl:
         block["ttl"] = mark.ttl
     return {**block, **mark.extras}
-
-
-def input_of(call: ToolCall) -> tuple[Json, bool]:
-    """A call's `input`, and whether its arguments were what they should be.
-
-    Free text of a custom tool goes under "input" (the one property its schema has here), empty
-    arguments are {}, and text that is no JSON object goes whole under INVALID_ARGUMENTS.
-    """
-    if call.kind == "custom":
-        return {"input": call.arguments}, True
-    if not call.arguments.strip():
-        return {}, True
-    try:
-        value = msgspec.json.decode(call.arguments)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return {INVALID_ARGUMENTS: call.arguments}, False
-    found = as_object(value)
-    if found is None:
-        return ({}, True) if value is None else ({INVALID_ARGUMENTS: call.arguments}, False)
-    return found, True
 
 
 def own_block(part: Part) -> Json:

@@ -11,7 +11,7 @@ import re
 import msgspec
 
 from metis.ir.response import ErrorInfo, ErrorKind
-from metis.wire.anthropic_messages.fields import Json, as_object, dump_json
+from metis.wire.fields import Json, as_object, dump_json
 from metis.wire.sse import encode_event
 
 MAX_TEXT = 2_000  # characters kept of an error body that is no JSON (a proxy's HTML page)

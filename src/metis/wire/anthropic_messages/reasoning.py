@@ -20,9 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metis.ir.request import Reasoning
-from metis.wire.anthropic_messages.fields import Json
 from metis.wire.anthropic_messages.generation import Generation
-from metis.wire.anthropic_messages.notes import Notes
+from metis.wire.fields import Json
+from metis.wire.notes import Notes
 
 MIN_BUDGET = 1_024  # the API's own minimum
 MIN_ANSWER = 4_096  # what a budget leaves for the answer where max_tokens allows it

@@ -13,8 +13,8 @@ from metis.errors import CodecError
 from metis.ir.content import Opaque, Part
 from metis.ir.request import Message, OutputFormat, Reasoning, Request, Tool, ToolChoice
 from metis.wire.anthropic_messages.blocks_in import read_cache, read_content
-from metis.wire.anthropic_messages.fields import Fields, Json, as_object, kind_of, load_json
-from metis.wire.anthropic_messages.notes import NAME
+from metis.wire.anthropic_messages.name import NAME
+from metis.wire.fields import Fields, Json, as_object, kind_of, load_json
 
 _ROLES: dict[str, Literal["user", "assistant", "system"]] = {
     "user": "user",

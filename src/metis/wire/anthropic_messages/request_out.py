@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from metis.ir.content import Part, Thinking
 from metis.ir.request import Message, OutputFormat, Request, Tool
+from metis.wire.anthropic_messages.blocks_of_turns import AnthropicBlocks
 from metis.wire.anthropic_messages.blocks_out import cache_out, own_block
-from metis.wire.anthropic_messages.conversation import Conversation, conversation_out
-from metis.wire.anthropic_messages.fields import Json, dump_json
 from metis.wire.anthropic_messages.generation import Generation, generation_of
-from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.anthropic_messages.name import NAME
 from metis.wire.anthropic_messages.reasoning import Plan, plan_reasoning
 from metis.wire.anthropic_messages.schema import constrain
 from metis.wire.anthropic_messages.tools_out import schema_hint, tool_choice_out, tools_out
 from metis.wire.codec import Encoded
+from metis.wire.fields import Json, dump_json
+from metis.wire.notes import Notes
+from metis.wire.turns import Conversation, conversation_out
 
 # OpenAI's tiers by what they ask of capacity; Anthropic has only these two.
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
@@ -31,7 +33,7 @@ _MET_ANYWAY: dict[str, object] = {"n": 1, "include": ["reasoning.encrypted_conte
 
 def encode_request(request: Request) -> Encoded:
     """Encode for an Anthropic upstream. The same Request always gives the same bytes."""
-    notes = Notes()
+    notes = Notes("the Messages API")
     body = _own(request, notes) if request.origin == NAME else _foreign(request, notes)
     return Encoded(dump_json(body), notes.all())
 
@@ -142,7 +144,8 @@ def _foreign(request: Request, notes: Notes) -> Json:
     generation = generation_of(request.model)
     tools = tools_out(request, generation, notes)
     choice = tool_choice_out(request, tools, notes)
-    conversation = conversation_out(request, tools, notes, prefill=generation.prefill)
+    blocks = AnthropicBlocks(tools, notes)
+    conversation = conversation_out(request, blocks, notes, prefill=generation.prefill)
     max_tokens = request.max_tokens
     if max_tokens is None:
         max_tokens = generation.max_tokens
@@ -154,7 +157,7 @@ def _foreign(request: Request, notes: Notes) -> Json:
     body: Json = {"model": request.model, "max_tokens": max_tokens}
     if conversation.system:
         body["system"] = conversation.system
-    body["messages"] = conversation.messages
+    body["messages"] = [{"role": role, "content": blocks} for role, blocks in conversation.messages]
     if tools.tools:
         body["tools"] = tools.tools
     _put(body, "tool_choice", choice)
@@ -203,10 +206,10 @@ def _unsigned_loop(conversation: Conversation) -> bool:
     """Whether the conversation ends in tool results whose calls come from a turn that begins without reasoning."""
     messages = conversation.messages
     if len(messages) < 2 or not any(
-        block.get("type") == "tool_result" for block in messages[-1]["content"]
+        block.get("type") == "tool_result" for block in messages[-1][1]
     ):
         return False
-    first = messages[-2]["content"][0]
+    first = messages[-2][1][0]
     return first.get("type") not in ("thinking", "redacted_thinking")
 
 

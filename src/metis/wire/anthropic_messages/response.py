@@ -10,14 +10,16 @@ from metis.ir.content import Media, Opaque, Part, Refusal, Text, Thinking, ToolC
 from metis.ir.response import Response
 from metis.wire import carry
 from metis.wire.anthropic_messages.blocks_in import read_blocks
-from metis.wire.anthropic_messages.blocks_out import input_of, own_block
+from metis.wire.anthropic_messages.blocks_out import own_block
 from metis.wire.anthropic_messages.errors import error_of
-from metis.wire.anthropic_messages.fields import Fields, Json, as_object, dump_json, load_json
-from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.anthropic_messages.name import NAME
 from metis.wire.anthropic_messages.stop import foreign_stop, stop_of
 from metis.wire.anthropic_messages.usage import usage_of, usage_out
+from metis.wire.arguments import input_of
 from metis.wire.codec import Encoded, ReplyContext, ResponseFacts
+from metis.wire.fields import Fields, Json, as_object, dump_json, load_json
 from metis.wire.losses import lost_of_part, part_path
+from metis.wire.notes import Notes
 
 
 def decode_response(body: bytes) -> Response:
@@ -57,7 +59,7 @@ def encode_response(response: Response, context: ReplyContext) -> Encoded:
     A response of this shape gives the JSON it came as, `model` as the context says. `stop_sequence`
     and `stop_reason` are always written, null where there is none.
     """
-    notes = Notes()
+    notes = Notes("the Messages API")
     if response.origin == NAME:
         blocks = [own_block(part) for part in response.parts]
         stop: str | None = response.stop_raw or None

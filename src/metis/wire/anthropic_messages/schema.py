@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metis.wire.anthropic_messages.fields import Json, as_list, as_object
+from metis.wire.fields import Json, as_list, as_object
 
 _UNSUPPORTED = frozenset(
     {

@@ -31,10 +31,10 @@ from metis.ir.stream import (
 )
 from metis.wire.anthropic_messages.blocks_in import read_block
 from metis.wire.anthropic_messages.errors import error_of
-from metis.wire.anthropic_messages.fields import Fields, Json, as_object, load_json
 from metis.wire.anthropic_messages.response import message_of
 from metis.wire.anthropic_messages.stop import stop_of
 from metis.wire.anthropic_messages.usage import merge_usage, usage_of
+from metis.wire.fields import Fields, Json, as_object, load_json
 from metis.wire.sse import ServerSentEvent, SseDecoder
 
 _EMPTY_INPUT = ("{}", "null", '""')

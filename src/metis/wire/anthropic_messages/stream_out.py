@@ -35,13 +35,14 @@ from metis.wire.anthropic_messages.block_writers import (
     writer_for,
 )
 from metis.wire.anthropic_messages.errors import encode_stream_error
-from metis.wire.anthropic_messages.fields import Json, dump_json
-from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.anthropic_messages.name import NAME
 from metis.wire.anthropic_messages.response import note_lost_fields
 from metis.wire.anthropic_messages.stop import foreign_stop
 from metis.wire.anthropic_messages.usage import usage_out
 from metis.wire.codec import Note, ReplyContext
+from metis.wire.fields import Json, dump_json
 from metis.wire.losses import lost_at_stop, part_path
+from metis.wire.notes import Notes
 from metis.wire.sse import encode_event
 
 PING = encode_event(b'{"type":"ping"}', "ping")
@@ -64,7 +65,7 @@ class AnthropicStreamEncoder:
     def __init__(self, context: ReplyContext) -> None:
         self.notes: list[Note] = []
         self._context = context
-        self._gathered = Notes()
+        self._gathered = Notes("the Messages API")
         self._start: Start | None = None
         self._finish: Finish | None = None
         self._usage: Json | None = None

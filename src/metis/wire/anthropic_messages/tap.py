@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from metis.wire.anthropic_messages.errors import error_of
-from metis.wire.anthropic_messages.fields import Json
 from metis.wire.anthropic_messages.stop import stop_of
 from metis.wire.anthropic_messages.usage import merge_usage, usage_of
 from metis.wire.codec import ResponseFacts
+from metis.wire.fields import Json
 
 # An event that grows beyond this (a fetched document) is relayed without being read.
 MAX_HELD_BYTES = 1024 * 1024

@@ -1,4 +1,4 @@
-"""Tools and tool choice of another shape as the Messages API wants them. Calls and results live in `conversation`."""
+"""Tools and tool choice of another shape for the Messages API. Calls and results live in `blocks_of_turns`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from metis.ir.request import Request, Tool
 from metis.wire.anthropic_messages.blocks_out import cache_out
-from metis.wire.anthropic_messages.fields import Json, as_list, as_object, dump_json
 from metis.wire.anthropic_messages.generation import Generation
-from metis.wire.anthropic_messages.notes import NAME, Notes
+from metis.wire.anthropic_messages.name import NAME
 from metis.wire.anthropic_messages.schema import constrain, tool_schema
 from metis.wire.effective_tools import effective_tools
+from metis.wire.fields import Json, as_list, as_object, dump_json
+from metis.wire.notes import Notes
 from metis.wire.tools import FlatTool, flatten_tools
 
 MAX_STRICT_TOOLS = (

@@ -7,7 +7,7 @@ docs/en/build-with-claude/prompt-caching ("Tracking cache performance").
 from __future__ import annotations
 
 from metis.facts.usage import Usage
-from metis.wire.anthropic_messages.fields import Json, as_count, as_object
+from metis.wire.fields import Json, as_count, as_object
 
 _COUNTS = (
     "input_tokens",

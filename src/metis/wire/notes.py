@@ -7,18 +7,21 @@ from typing import Literal
 from metis.wire.codec import Note
 from metis.wire.losses import lost_names, says_something
 
-NAME = "anthropic_messages"
 MAX_NOTES = 256  # a history of thousands of items may lose the same field in each of them
 
 Verb = Literal["edited", "mapped", "carried", "lost"]
 
 
 class Notes:
-    """Notes in the order they were made; beyond MAX_NOTES only a count is kept."""
+    """Notes in the order they were made; beyond MAX_NOTES only a count is kept.
 
-    __slots__ = ("_beyond", "_found")
+    `api` is what the shape is called in a sentence: "has no place in {api}".
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_beyond", "_found", "api")
+
+    def __init__(self, api: str) -> None:
+        self.api = api
         self._found: list[Note] = []
         self._beyond = 0
 
@@ -35,7 +38,7 @@ class Notes:
         """List fields of another shape that have no place here; null and empty ones say nothing."""
         for key, value in extras.items():
             if says_something(value):
-                self.lost(f"{where}.{key}" if where else key, "has no place in the Messages API")
+                self.lost(f"{where}.{key}" if where else key, f"has no place in {self.api}")
 
     def lost_envelope(self, extras: dict[str, object]) -> None:
         """One note for all of an answer's own top-level fields: others echo the request in twenty of them."""
