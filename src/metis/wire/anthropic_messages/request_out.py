@@ -13,11 +13,11 @@ from metis.ir.content import Part, Thinking
 from metis.ir.request import Message, OutputFormat, Request, Tool
 from metis.wire.anthropic_messages.blocks_of_turns import AnthropicBlocks
 from metis.wire.anthropic_messages.blocks_out import cache_out, own_block
-from metis.wire.anthropic_messages.generation import Generation, generation_of
 from metis.wire.anthropic_messages.name import NAME
-from metis.wire.anthropic_messages.reasoning import Plan, plan_reasoning
-from metis.wire.anthropic_messages.schema import constrain
 from metis.wire.anthropic_messages.tools_out import schema_hint, tool_choice_out, tools_out
+from metis.wire.claude.generation import Generation, generation_of
+from metis.wire.claude.reasoning import Plan, plan_reasoning
+from metis.wire.claude.schema import constrain
 from metis.wire.codec import Encoded
 from metis.wire.fields import Json, dump_json
 from metis.wire.notes import Notes

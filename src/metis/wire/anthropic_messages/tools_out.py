@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from metis.ir.request import Request, Tool
 from metis.wire.anthropic_messages.blocks_out import cache_out
-from metis.wire.anthropic_messages.generation import Generation
 from metis.wire.anthropic_messages.name import NAME
-from metis.wire.anthropic_messages.schema import constrain, tool_schema
+from metis.wire.claude.generation import Generation
+from metis.wire.claude.schema import constrain, tool_schema
 from metis.wire.effective_tools import effective_tools
 from metis.wire.fields import Json, as_list, as_object, dump_json
 from metis.wire.notes import Notes

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from metis.wire.anthropic_messages.schema import constrain, tool_schema
+from metis.wire.claude.schema import constrain, tool_schema
 
 
 def test_a_schema_in_the_dialect_is_left_alone() -> None:

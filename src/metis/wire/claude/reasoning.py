@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metis.ir.request import Reasoning
-from metis.wire.anthropic_messages.generation import Generation
+from metis.wire.claude.generation import Generation
 from metis.wire.fields import Json
 from metis.wire.notes import Notes
 

@@ -1,0 +1,1 @@
+"""What Claude models take, whichever API serves them: of reasoning, sampling, schemas."""
