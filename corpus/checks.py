@@ -12,13 +12,13 @@ import msgspec
 
 from corpus.differences import MISSING, differences
 from corpus.records import Json, Record
-from corpus.values import Said, is_told, values_of
+from corpus.values import Said, Value, is_told, values_of
 from metis.errors import CodecError
 from metis.ir.content import Part, Text
 from metis.ir.request import Message, Request
 from metis.ir.stream import Fold, StreamEvent
-from metis.wire import SHAPES
-from metis.wire.codec import Note, ReplyContext, Shape
+from metis.wire import SHAPES, UPSTREAM_SHAPES
+from metis.wire.codec import Note, ReplyContext, Shape, UpstreamShape
 
 Verdict = Literal["pass", "carried", "lost", "failed"]
 """`carried` and `lost` pass too: the notes say so. `failed` is a difference or a loss without a note."""
@@ -45,7 +45,7 @@ def check(record: Record, *, every_byte: bool = False) -> Iterator[Outcome]:
     if record.request is not None:
         yield _tried("request", lambda body=record.request: _same_request(shape, body))
         yield _tried("edit", lambda body=record.request: _edit(shape, body))
-        for other in SHAPES:
+        for other in UPSTREAM_SHAPES if isinstance(shape, Shape) else ():
             if other is not shape:
                 what = f"to {other.name}"
                 yield _tried(what, lambda to=other, body=record.request: _cross(shape, to, body))
@@ -98,12 +98,12 @@ def _packed(body: Any) -> bytes:
     )
 
 
-def _same_request(shape: Shape, body: Json) -> Found:
+def _same_request(shape: UpstreamShape, body: Json) -> Found:
     encoded = shape.encode_request(shape.decode_request(_packed(body)))
     return _compared(body, json.loads(encoded.body), encoded.notes)
 
 
-def _same_answer(shape: Shape, body: Json) -> Found:
+def _same_answer(shape: UpstreamShape, body: Json) -> Found:
     response = shape.decode_response(_packed(body))
     encoded = shape.encode_response(response, _context(str(body.get("model", ""))))
     return _compared(body, json.loads(encoded.body), encoded.notes)
@@ -122,7 +122,7 @@ def _compared(before: Json, after: Json, notes: Sequence[Note]) -> Found:
     return _PASS
 
 
-def _edit(shape: Shape, body: Json) -> Found:
+def _edit(shape: UpstreamShape, body: Json) -> Found:
     """Edit the model and every text; the JSON must differ there, by that, and nowhere else: nothing is kept raw."""
     request = shape.decode_request(_packed(body))
     edited, count = _with_edits(request)
@@ -163,27 +163,32 @@ def _with_edits(request: Request) -> tuple[Request, int]:
     return edited, count
 
 
-def _cross(shape: Shape, other: Shape, body: Json) -> Found:
+def _cross(shape: Shape, other: UpstreamShape, body: Json) -> Found:
     request = shape.decode_request(_packed(body))
     refusal = shape.uncrossable(request)
     if refusal is not None:
         return "lost", refusal
     encoded = other.encode_request(request)
-    return _weighed(body, json.loads(encoded.body), encoded.notes)
+    said = json.loads(encoded.body)
+    if isinstance(other, Shape):
+        return _weighed(body, said, encoded.notes)
+    # These have the model and the wish for a stream in the path, and a word for each media type.
+    kept = [one for one in values_of(body) if not one.path.endswith(".media_type")]
+    return _weighed(kept, {**said, "path": request.model}, encoded.notes)
 
 
-def _cross_answer(shape: Shape, other: Shape, body: Json) -> Found:
+def _cross_answer(shape: UpstreamShape, other: Shape, body: Json) -> Found:
     response = shape.decode_response(_packed(body))
     encoded = other.encode_response(response, _context(response.model))
     said = {name: value for name, value in body.items() if name not in _NOT_THE_ANSWERS}
     return _weighed(said, json.loads(encoded.body), encoded.notes)
 
 
-def _weighed(before: Json, after: Json, notes: Sequence[Note]) -> Found:
+def _weighed(before: Json | Sequence[Value], after: Json, notes: Sequence[Note]) -> Found:
     said = Said(after)
     silent = [
         one.path
-        for one in values_of(before)
+        for one in (values_of(before) if isinstance(before, dict) else before)
         if not said.says(one.value) and not is_told(one, notes)
     ]
     if silent:
@@ -193,7 +198,7 @@ def _weighed(before: Json, after: Json, notes: Sequence[Note]) -> Found:
     return ("carried", "") if any(note.verb == "carried" for note in notes) else _PASS
 
 
-def _stream(shape: Shape, data: bytes, *, every_byte: bool) -> Found:
+def _stream(shape: UpstreamShape, data: bytes, *, every_byte: bool) -> Found:
     whole = _events(shape, [data])
     dice = random.Random(len(data))
     cuts = {"random pieces": _pieces(data, dice), "random pieces again": _pieces(data, dice)}
@@ -205,7 +210,7 @@ def _stream(shape: Shape, data: bytes, *, every_byte: bool) -> Found:
     return _PASS
 
 
-def _cross_stream(shape: Shape, other: Shape, data: bytes) -> Found:
+def _cross_stream(shape: UpstreamShape, other: Shape, data: bytes) -> Found:
     """The other shape's stream must be one by its own decoder, end as this one ends, and say what this one says."""
     told = _folded(_events(shape, [data]))
     encoder = other.stream_encoder(_context(told.result().model))
@@ -219,7 +224,7 @@ def _cross_stream(shape: Shape, other: Shape, data: bytes) -> Found:
     return _weighed(_spoken(shape, told), _spoken(other, heard), encoder.notes)
 
 
-def _spoken(shape: Shape, fold: Fold) -> Json:
+def _spoken(shape: UpstreamShape, fold: Fold) -> Json:
     """What a folded stream says, as a whole answer of its shape."""
     response = fold.result()
     body = json.loads(shape.encode_response(response, _context(response.model)).body)
@@ -233,7 +238,7 @@ def _folded(events: Sequence[StreamEvent]) -> Fold:
     return fold
 
 
-def _events(shape: Shape, pieces: Sequence[bytes]) -> list[StreamEvent]:
+def _events(shape: UpstreamShape, pieces: Sequence[bytes]) -> list[StreamEvent]:
     decoder = shape.stream_decoder()
     events = [event for piece in pieces for event in decoder.feed(piece)]
     return [*events, *decoder.finish()]

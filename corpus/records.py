@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeGuard, cast
 
-from metis.wire import SHAPES
-from metis.wire.codec import Shape, ShapeName
+from metis.wire import UPSTREAM_SHAPES
+from metis.wire.codec import ShapeName, UpstreamShape
 
 Json = dict[str, Any]
 
@@ -18,6 +19,7 @@ SHAPE_OF: Final[dict[str, ShapeName]] = {
     "anthropic.messages": "anthropic_messages",
     "openai.chat": "openai_chat",
     "openai.responses": "openai_responses",
+    "bedrock.converse": "bedrock_converse",
 }
 # An answer of 400 that says so was given to a request that is none of its API.
 _ANSWER_FIELDS: Final = frozenset({"content", "choices", "output"})
@@ -37,9 +39,9 @@ class Record:
     stream: bytes | None
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> UpstreamShape:
         wanted = SHAPE_OF[self.api]
-        return next(shape for shape in SHAPES if shape.name == wanted)
+        return next(shape for shape in UPSTREAM_SHAPES if shape.name == wanted)
 
 
 def default_folder() -> Path:
@@ -78,6 +80,7 @@ def _record(raw: Json) -> Record:
     if response["status"] == 400 and _MALFORMED in str(answer):
         body = None
     stream = response.get("sse")
+    framed = response.get("eventstream_b64")
     return Record(
         name=raw["id"],
         api=raw["api"],
@@ -85,5 +88,5 @@ def _record(raw: Json) -> Record:
         request=body if isinstance(body, dict) else None,
         status=response["status"],
         answer=answer if _is_answer(answer) else None,
-        stream=stream.encode() if isinstance(stream, str) else None,
+        stream=base64.b64decode(framed) if framed else stream.encode() if stream else None,
     )

@@ -21,6 +21,7 @@ from metis.wire.codec import FOREIGN_SIGNATURE, Note
 _FORM: Final = frozenset(
     {
         *("type", "role", "object", "status", "tool_choice", "finish_reason", "stop_reason"),
+        *("stopReason", "execution"),
         *("created", "created_at", "completed_at"),
         *("effort", "reasoning_effort", "summary", "display"),
     }
@@ -32,9 +33,10 @@ _SAYS_NOTHING: Final[dict[str, Any]] = {
     "detail": "auto",
 }
 # What only addresses a thing inside its own API: an item's id, a call's place in a whole message; and the name of the
-# form that reasoning is written in.
+# form that reasoning or a file is written in.
 _ADDRESS: Final = re.compile(
-    r"(?:output|input)\[\d+\]\.id|choices\[\d+\]\.index|.*\.(?:tool_calls|reasoning_details)\[\d+\]\.(?:index|format)"
+    r"(?:output|input)\[\d+\]\.id|choices\[\d+\]\.index|.*\.(?:image|document|video|audio)\.format"
+    r"|.*\.(?:tool_calls|reasoning_details)\[\d+\]\.(?:index|format)"
 )
 _INDEX: Final = re.compile(r"\[[^\]]*\]")
 _CONTENT_PLACE: Final = re.compile(r"\.content\[\d+\]")
@@ -66,8 +68,10 @@ def values_of(body: Any, path: str = "") -> Iterator[Value]:
     elif _ADDRESS.fullmatch(path):
         return
     elif isinstance(body, str):
-        inner = _inside(body)
-        if inner is not None:
+        inner = _unwrapped(body) if path.endswith(".redactedContent") else _inside(body)
+        if isinstance(inner, str):
+            yield Value(path, inner)
+        elif inner is not None:
             yield from values_of(inner, path)
         elif body:
             yield Value(path, body)
@@ -94,7 +98,7 @@ class Said:
         if isinstance(body, dict):
             for name, inner in cast(dict[str, Any], body).items():
                 self._texts.append(name)
-                self._gather(inner, depth)
+                self._gather(_unwrapped(inner) if name == "redactedContent" else inner, depth)
         elif isinstance(body, list):
             for inner in cast(list[Any], body):
                 self._gather(inner, depth)
@@ -119,6 +123,11 @@ def _inside(text: str) -> Any:
         except ValueError:
             return None
     return None
+
+
+def _unwrapped(packed: str) -> str:
+    """What Bedrock wraps in base64 once more."""
+    return base64.b64decode(packed).decode()
 
 
 def is_told(value: Value, notes: Sequence[Note]) -> bool:

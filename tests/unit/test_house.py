@@ -30,8 +30,8 @@ from metis.storage import BACKENDS
 from metis.storage.backend import Backend
 from metis.trace.events import EVENTS, AnyForm, decode_event, decode_events, encode_events
 from metis.trace.events.event import Event, TurnEvent, name_of
-from metis.wire import SHAPES
-from metis.wire.codec import Shape, ShapeName
+from metis.wire import SHAPES, UPSTREAM_SHAPES
+from metis.wire.codec import Shape, ShapeName, UpstreamShape
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src/metis"
@@ -83,7 +83,7 @@ def test_the_seven_slots_stand_in_the_order_of_their_names() -> None:
         ("metis.providers", ProviderKind, PROVIDERS),
         ("metis.clients", Client, CLIENTS),
         ("metis.storage", Backend, BACKENDS),
-        ("metis.wire", Shape, SHAPES),
+        ("metis.wire", UpstreamShape, UPSTREAM_SHAPES),
     ],
     ids=["slots", "providers", "clients", "backends", "shapes"],
 )
@@ -97,7 +97,7 @@ def test_whatever_a_module_defines_is_registered(
 
 
 @pytest.mark.parametrize(
-    "registry", [PROVIDERS, CLIENTS, SHAPES], ids=["provider", "client", "shape"]
+    "registry", [PROVIDERS, CLIENTS, UPSTREAM_SHAPES], ids=["provider", "client", "shape"]
 )
 def test_names_in_a_registry_are_unique(registry: tuple[Shape, ...]) -> None:
     names = [entry.name for entry in registry]
@@ -105,11 +105,12 @@ def test_names_in_a_registry_are_unique(registry: tuple[Shape, ...]) -> None:
 
 
 def test_every_shape_has_its_name_in_the_codec() -> None:
-    assert {shape.name for shape in SHAPES} == set(get_args(ShapeName))
+    assert {shape.name for shape in UPSTREAM_SHAPES} == set(get_args(ShapeName))
+    assert set(SHAPES) <= set(UPSTREAM_SHAPES)
 
 
 def test_every_provider_speaks_shapes_that_exist() -> None:
-    known = {shape.name for shape in SHAPES}
+    known = {shape.name for shape in UPSTREAM_SHAPES}
     assert {kind.name: set(kind.shapes) - known for kind in PROVIDERS} == {
         kind.name: set() for kind in PROVIDERS
     }

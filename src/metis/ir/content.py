@@ -27,10 +27,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Text(Node, frozen=True, kw_only=True, tag="text"):
-    """Plain text. `citations` are kept as the origin shape's own objects."""
+    """Plain text. `citations` are kept as the origin shape's own objects.
+
+    `json` says that the origin holds a JSON value here, whose text this is (Converse's tool results).
+    """
 
     text: str
     citations: tuple[dict[str, Any], ...] = ()
+    json: bool = False
 
 
 class Refusal(Node, frozen=True, kw_only=True, tag="refusal"):

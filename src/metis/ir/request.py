@@ -83,7 +83,8 @@ class OutputFormat(msgspec.Struct, frozen=True, kw_only=True):
     """Structured output: plain `text`, any JSON object, or JSON by a schema.
 
     `field` keeps the name of the request field where its shape has more than one (Anthropic's older
-    `output_format` beside `output_config.format`).
+    `output_format` beside `output_config.format`). `schema_text` is the schema as written, where a
+    shape holds it as JSON text (Converse) and not in the form we write.
     """
 
     kind: Literal["text", "json_object", "json_schema"]
@@ -92,6 +93,7 @@ class OutputFormat(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
     description: str | None = None
     field: str = ""
+    schema_text: str = ""
     extras: Extras = {}
 
 

@@ -17,7 +17,7 @@ from metis.ir.request import Request
 from metis.ir.response import ErrorInfo, Response
 from metis.ir.stream import StreamEvent
 
-ShapeName = Literal["anthropic_messages", "openai_chat", "openai_responses"]
+ShapeName = Literal["anthropic_messages", "openai_chat", "openai_responses", "bedrock_converse"]
 
 # Signatures of other shapes travel inside a shape's own signature field behind this word, so that a
 # client replays them and the encoder of the shape they belong to finds them again (see `carry.py`).
@@ -128,33 +128,42 @@ def as_it_is(request: Request) -> Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """One API shape as a value: the registry `SHAPES` in `wire/__init__` lists them all.
+class UpstreamShape:
+    """An API shape that providers are spoken to in, as a value; `UPSTREAM_SHAPES` in `wire/__init__` lists them all.
 
-    `paths` are the generation endpoints, normalised: no `/v1`, no query (`/messages`).
-    `facts_of` reads a whole JSON answer, `tap` watches a stream (`strip_usage`: leave out chat's
-    usage chunk, which the gateway asked for and the client did not).
-    `keepalive` is one heartbeat in the shape's own way. `uncrossable` gives the sentence to refuse a
-    request with that only the shape's own provider could answer, naming field and remedy.
-    `adopt_proofs` makes thinking that another shape's model signed the shape's own, for upstreams that
-    stand before such models; without it `encode_request` leaves such thinking out.
+    `facts_of` reads a whole JSON answer. `adopt_proofs` makes thinking that another shape's model signed the
+    shape's own, for upstreams that stand before such models; without it `encode_request` leaves such thinking
+    out. `decode_request` and `encode_response` are the same codec's other half: what is decoded encodes equal.
     """
 
     name: ShapeName
-    paths: tuple[str, ...]
-    upstream_path: str
-    keepalive: bytes
     decode_request: Callable[[bytes], Request]
     encode_request: Callable[[Request], Encoded]
     decode_response: Callable[[bytes], Response]
     encode_response: Callable[[Response, ReplyContext], Encoded]
     stream_decoder: Callable[[], StreamDecoder]
-    stream_encoder: Callable[[ReplyContext], StreamEncoder]
     decode_error: Callable[[int, bytes], ErrorInfo]
+    facts_of: Callable[[bytes], ResponseFacts]
+    usage_of: Callable[[dict[str, Any]], Usage]
+    adopt_proofs: Callable[[Request], Request] = as_it_is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape(UpstreamShape):
+    """An API shape that clients speak too; `SHAPES` in `wire/__init__` lists them all.
+
+    `paths` are the generation endpoints, normalised: no `/v1`, no query (`/messages`).
+    `tap` watches a stream (`strip_usage`: leave out chat's usage chunk, which the gateway asked for and the client
+    did not). `keepalive` is one heartbeat in the shape's own way. `uncrossable` gives the sentence to refuse a
+    request with that only the shape's own provider could answer, naming field and remedy. `encode_response`
+    takes answers of every shape.
+    """
+
+    paths: tuple[str, ...]
+    upstream_path: str
+    keepalive: bytes
+    stream_encoder: Callable[[ReplyContext], StreamEncoder]
     encode_error: Callable[[ErrorInfo], bytes]
     encode_stream_error: Callable[[ErrorInfo], bytes]
-    facts_of: Callable[[bytes], ResponseFacts]
     tap: Callable[[bool], StreamTap]
-    usage_of: Callable[[dict[str, Any]], Usage]
     uncrossable: Callable[[Request], str | None] = all_crosses
-    adopt_proofs: Callable[[Request], Request] = as_it_is

@@ -17,12 +17,25 @@ _PARTS: Final = {
     "anthropic_messages": "content",
     "openai_chat": "choices[0].message.content",
     "openai_responses": "output",
+    "bedrock_converse": "output.message.content",
+}
+_CITATIONS: Final = {
+    "anthropic_messages": "citations",
+    "bedrock_converse": "citationsContent.citations",
 }
 
 
 def part_path(origin: str, index: int) -> str:
     """Where the part of an answer stands in the body that came in."""
     return f"{_PARTS.get(origin, 'content')}[{index}]"
+
+
+def citation_path(path: str, number: int) -> str:
+    """Where a citation of an answer's text stands in the body that came in; `path` is the text's, of `part_path`."""
+    for origin, start in _PARTS.items():
+        if path.startswith(f"{start}["):
+            return f"{path}.{_CITATIONS.get(origin, 'annotations')}[{number}]"
+    return f"{path}.citations[{number}]"
 
 
 def result_path(path: str, index: int) -> str:

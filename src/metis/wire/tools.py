@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from metis.ir.request import Tool
+from metis.wire.notes import Notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,19 @@ def _members(tools: tuple[Tool, ...], namespace: str) -> list[tuple[str, Tool]]:
             found.extend(_members(tool.tools, tool.name))
         else:
             found.append((namespace, tool))
+    return found
+
+
+def tool_paths(tools: tuple[Tool, ...], where: str, notes: Notes) -> list[str]:
+    """Where each tool that `flatten_tools` gives stands; what namespaces say of themselves is noted as lost."""
+    found: list[str] = []
+    for index, tool in enumerate(tools):
+        path = f"{where}[{index}]"
+        if tool.kind != "namespace":
+            found.append(path)
+            continue
+        if tool.description:
+            notes.lost(f"{path}.description", f"{notes.api} has no namespaces of tools")
+        notes.lost_fields(tool.extras, path)
+        found.extend(tool_paths(tool.tools, f"{path}.tools", notes))
     return found

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 
 import msgspec
 
@@ -27,16 +26,8 @@ from metis.wire.anthropic_messages.name import NAME
 from metis.wire.arguments import input_of
 from metis.wire.fields import Json
 from metis.wire.losses import result_path
+from metis.wire.media import IMAGE_TYPES, image_type, without_data_url
 from metis.wire.notes import Notes
-
-IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-_BASE64_HEADS = {
-    "iVBOR": "image/png",
-    "/9j/": "image/jpeg",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
-}
-_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,(.*)", re.DOTALL | re.IGNORECASE)
 
 
 def cache_out(mark: CacheMark) -> Json:
@@ -196,20 +187,12 @@ def _clean_media(part: Media, path: str, notes: Notes) -> Media | None:
         return None
     if part.detail not in (None, "auto"):
         notes.lost(f"{path}.detail", "the Messages API has no image detail")
-    part = _without_data_url(msgspec.structs.replace(part, extras={}, detail=None))
+    part = without_data_url(msgspec.structs.replace(part, extras={}, detail=None))
     if part.kind == "image":
         return _clean_image(part, path, notes)
     if part.data is not None:
         return _clean_document(part, path, notes)
     return part
-
-
-def _without_data_url(part: Media) -> Media:
-    found = _DATA_URL.fullmatch(part.url) if part.url is not None else None
-    if found is None:
-        return part
-    media_type = found.group(1).lower() or part.media_type
-    return msgspec.structs.replace(part, url=None, data=found.group(2), media_type=media_type)
 
 
 def _clean_image(part: Media, path: str, notes: Notes) -> Media | None:
@@ -218,11 +201,7 @@ def _clean_image(part: Media, path: str, notes: Notes) -> Media | None:
             notes.lost(path, "an image without data or address")
             return None
         return msgspec.structs.replace(part, media_type="")
-    media_type = "image/jpeg" if part.media_type == "image/jpg" else part.media_type
-    # Clients mislabel images and the API refuses what does not match its first bytes.
-    for head, sniffed in _BASE64_HEADS.items():
-        if part.data.startswith(head):
-            media_type = sniffed
+    media_type = image_type(part.media_type, part.data)
     if media_type not in IMAGE_TYPES:
         notes.lost(path, f"the Messages API takes no {media_type or 'image of unknown type'}")
         return None

@@ -14,12 +14,13 @@ from metis.ir.request import Message, OutputFormat, Request, Tool
 from metis.wire.anthropic_messages.blocks_of_turns import AnthropicBlocks
 from metis.wire.anthropic_messages.blocks_out import cache_out, own_block
 from metis.wire.anthropic_messages.name import NAME
-from metis.wire.anthropic_messages.tools_out import schema_hint, tool_choice_out, tools_out
+from metis.wire.anthropic_messages.tools_out import tool_choice_out, tools_out
 from metis.wire.claude.generation import Generation, generation_of
 from metis.wire.claude.reasoning import Plan, plan_reasoning
 from metis.wire.claude.schema import constrain
 from metis.wire.codec import Encoded
 from metis.wire.fields import Json, dump_json
+from metis.wire.hints import json_hint
 from metis.wire.notes import Notes
 from metis.wire.turns import Conversation, conversation_out
 
@@ -241,7 +242,7 @@ def _format_out(
 
 
 def _hint(wanted: OutputFormat) -> str:
-    return schema_hint(wanted.schema if wanted.kind == "json_schema" else None)
+    return json_hint(wanted.schema if wanted.kind == "json_schema" else None)
 
 
 def _sampling(

@@ -18,7 +18,7 @@ from metis.wire.anthropic_messages.usage import usage_of, usage_out
 from metis.wire.arguments import input_of
 from metis.wire.codec import Encoded, ReplyContext, ResponseFacts
 from metis.wire.fields import Fields, Json, as_object, dump_json, load_json
-from metis.wire.losses import lost_of_part, part_path
+from metis.wire.losses import citation_path, lost_of_part, part_path
 from metis.wire.notes import Notes
 
 
@@ -136,8 +136,10 @@ def note_lost_fields(part: Part, path: str, notes: Notes) -> None:
 def note_lost_reply(part: Part, path: str, notes: Notes) -> None:
     """Note what of a foreign answer's part has no place in a message."""
     match part:
-        case Text() if part.citations:
-            notes.lost(f"{path}.annotations", "citations of another API have no form here")
+        case Text():
+            for number in range(len(part.citations)):
+                why = "citations of another API have no form here"
+                notes.lost(citation_path(path, number), why)
         case Opaque() if part.shape != NAME:
             notes.lost(path, f"a {part.kind} entry has no counterpart in the Messages API")
         case Media():

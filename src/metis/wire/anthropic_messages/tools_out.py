@@ -9,20 +9,15 @@ from metis.wire.anthropic_messages.blocks_out import cache_out
 from metis.wire.anthropic_messages.name import NAME
 from metis.wire.claude.generation import Generation
 from metis.wire.claude.schema import constrain, tool_schema
+from metis.wire.custom_tools import CUSTOM_SCHEMA, custom_description
 from metis.wire.effective_tools import effective_tools
-from metis.wire.fields import Json, as_list, as_object, dump_json
+from metis.wire.fields import Json, as_list, as_object
 from metis.wire.notes import Notes
-from metis.wire.tools import FlatTool, flatten_tools
+from metis.wire.tools import FlatTool, flatten_tools, tool_paths
 
 MAX_STRICT_TOOLS = (
     20  # the API's limit per request (structured-outputs, "Schema complexity limits")
 )
-
-CUSTOM_SCHEMA: Json = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 
 @dataclass(slots=True)
@@ -42,7 +37,7 @@ def tools_out(request: Request, generation: Generation, notes: Notes) -> ToolsOu
     written: set[str] = set()
     strict_left = MAX_STRICT_TOOLS if generation.schema_output else 0
     offered = effective_tools(request)
-    for flat, path in zip(flatten_tools(offered), _paths(offered, "tools", notes), strict=True):
+    for flat, path in zip(flatten_tools(offered), tool_paths(offered, "tools", notes), strict=True):
         tool = _tool_out(flat, path, notes)
         if tool is None:
             continue
@@ -63,21 +58,6 @@ def tools_out(request: Request, generation: Generation, notes: Notes) -> ToolsOu
                 notes.lost(f"{path}.strict", "Anthropic would refuse this tool as a strict one")
         out.tools.append(tool)
     return out
-
-
-def _paths(tools: tuple[Tool, ...], where: str, notes: Notes) -> list[str]:
-    """Where each tool that `flatten_tools` gives stands; what namespaces say of themselves is noted as lost."""
-    found: list[str] = []
-    for index, tool in enumerate(tools):
-        path = f"{where}[{index}]"
-        if tool.kind != "namespace":
-            found.append(path)
-            continue
-        if tool.description:
-            notes.lost(f"{path}.description", "Anthropic's tools have no namespaces")
-        notes.lost_fields(tool.extras, path)
-        found.extend(_paths(tool.tools, f"{path}.tools", notes))
-    return found
 
 
 def _tool_out(flat: FlatTool, path: str, notes: Notes) -> Json | None:
@@ -111,13 +91,7 @@ def _custom_tool(flat: FlatTool, path: str, notes: Notes) -> Json:
     tool = flat.tool
     notes.lost_fields(tool.extras, path)
     notes.add("mapped", path, "a free-text tool is a function with one string property, input")
-    description = tool.description or ""
-    grammar = (tool.format or {}).get("definition")
-    if isinstance(grammar, str):
-        syntax = (tool.format or {}).get("syntax", "this")
-        rule = f"The property `input` must be text that follows this {syntax} grammar:\n{grammar}"
-        description = f"{description}\n\n{rule}".strip()
-    return _named(flat, description, CUSTOM_SCHEMA)
+    return _named(flat, custom_description(tool), CUSTOM_SCHEMA)
 
 
 def _server_tool(tool: Tool, path: str, notes: Notes) -> Json | None:
@@ -182,11 +156,3 @@ def _named_choice(name: str, kind: str, out: ToolsOut, notes: Notes) -> Json:
         return {"type": "tool", "name": wanted}
     notes.add("mapped", "tool_choice", f"{name} is not among the tools; any may be called")
     return {"type": "any"}
-
-
-def schema_hint(schema: Json | None) -> str:
-    """The sentence that stands for structured output where the API has none."""
-    if schema is None:
-        return "Answer with one valid JSON object and nothing else."
-    text = dump_json(schema).decode()
-    return f"Answer with one valid JSON object and nothing else. It must match this schema:\n{text}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from metis.errors import CodecError
 from metis.ir.content import ToolCall
 from metis.ir.request import Tool, ToolChoice
+from metis.wire.custom_tools import CUSTOM_SCHEMA, custom_description
 from metis.wire.openai_chat.fields import Fields, Object, as_object, dump_text, kind_of, load
 from metis.wire.openai_chat.parts import SHAPE, put_cache, take_cache
 
@@ -21,11 +22,6 @@ NO_PARAMETERS: Final[Object] = {"type": "object", "properties": {}}
 # In extras, None stands for the `type` that an object did not have, and this for one that was null.
 _NULL: Final = False
 # The arguments a free-text tool's one text travels in, the same in all shapes without such tools.
-TEXT_SCHEMA: Final[Object] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 
 def decode_tool(value: object, where: str) -> Tool:
@@ -157,17 +153,11 @@ def text_as_function(tool: Tool) -> Tool:
     OpenAI's own endpoint knows free-text tools, compatible servers refuse them; and a client that
     has such tools (Codex) speaks to OpenAI in its own shape, so what is crossed goes to the others.
     """
-    description = tool.description or ""
-    grammar = (tool.format or {}).get("definition")
-    if isinstance(grammar, str):
-        syntax = (tool.format or {}).get("syntax", "this")
-        rule = f"The property `input` must be text that follows this {syntax} grammar:\n{grammar}"
-        description = f"{description}\n\n{rule}".strip()
     return Tool(
         kind="function",
         name=tool.name,
-        description=description or None,
-        input_schema=TEXT_SCHEMA,
+        description=custom_description(tool) or None,
+        input_schema=CUSTOM_SCHEMA,
         cache=tool.cache,
         extras=tool.extras,
     )

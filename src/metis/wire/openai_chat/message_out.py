@@ -10,7 +10,13 @@ from collections.abc import Sequence
 
 from metis.ir.content import Opaque, Part, Refusal, Text, Thinking, ToolCall
 from metis.wire.codec import ReplyContext
-from metis.wire.losses import lost_of_citation, lost_of_part, part_path, says_something
+from metis.wire.losses import (
+    citation_path,
+    lost_of_citation,
+    lost_of_part,
+    part_path,
+    says_something,
+)
 from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.fields import Object
 from metis.wire.openai_chat.functions import free_text, plain_call
@@ -114,10 +120,10 @@ def _annotations(part: Text, start: int, path: str, notes: Notes) -> list[Object
     for index, citation in enumerate(part.citations):
         annotation = annotation_of(citation, start, len(part.text))
         if annotation is None:
-            notes.lost(f"{path}.citations[{index}]", "chat answers cite web pages only")
+            notes.lost(citation_path(path, index), "chat answers cite web pages only")
         else:
             found.append(annotation)
-            for lost in lost_of_citation(citation, f"{path}.citations[{index}]"):
+            for lost in lost_of_citation(citation, citation_path(path, index)):
                 notes.lost(lost, "has no place in a chat answer")
     return found
 

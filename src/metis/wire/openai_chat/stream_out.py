@@ -32,7 +32,7 @@ from metis.ir.stream import (
     UsageReport,
 )
 from metis.wire.codec import Note, ReplyContext
-from metis.wire.losses import lost_at_stop, lost_of_citation, lost_of_part, part_path
+from metis.wire.losses import citation_path, lost_at_stop, lost_of_citation, lost_of_part, part_path
 from metis.wire.openai_chat.citations import annotation_of
 from metis.wire.openai_chat.errors import encode_stream_error
 from metis.wire.openai_chat.fields import Object, dump
@@ -247,7 +247,7 @@ class ChatStreamEncoder:
     def _close_text(self, index: int, block: _Block) -> bytes:
         told: list[Object] = []
         for place, citation in enumerate(block.citations):
-            where = f"{self._path(index)}.citations[{place}]"
+            where = citation_path(self._path(index), place)
             annotation = annotation_of(citation, block.start, self._characters - block.start)
             if annotation is None:
                 self._lost(where, "chat answers cite web pages only")

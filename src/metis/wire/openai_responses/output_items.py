@@ -23,7 +23,7 @@ from metis.ir.stream import (
 )
 from metis.wire import carry
 from metis.wire.codec import Note
-from metis.wire.losses import lost_of_citation
+from metis.wire.losses import citation_path, lost_of_citation
 from metis.wire.openai_responses.citations import annotation_of
 from metis.wire.openai_responses.fields import SHAPE, Json
 from metis.wire.openai_responses.items import summary_of
@@ -135,12 +135,12 @@ class MessageWriter:
                 self._place.note(
                     Note(
                         "lost",
-                        f"{self._path}.citations[{number}]",
+                        citation_path(self._path, number),
                         "a citation without an address",
                     )
                 )
                 continue
-            for lost in lost_of_citation(citation, f"{self._path}.citations[{number}]"):
+            for lost in lost_of_citation(citation, citation_path(self._path, number)):
                 self._place.note(Note("lost", lost, "no counterpart in this API"))
             told: Json = {"annotation": annotation, "annotation_index": len(annotations)}
             self._tell("response.output_text.annotation.added", **told)

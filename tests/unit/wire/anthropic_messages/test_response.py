@@ -106,7 +106,7 @@ def test_what_a_message_cannot_hold_is_noted() -> None:
     assert notes == [
         ("lost", "output[0]"),
         ("lost", "output[1]"),
-        ("lost", "output[2].annotations"),
+        ("lost", "output[2].annotations[0]"),
         ("mapped", "output[3].arguments"),
         ("mapped", "output[4].arguments"),
         ("lost", "choices"),

@@ -260,7 +260,7 @@ def test_what_a_message_cannot_hold_is_noted_and_leaves_no_gap_in_the_indices() 
     assert [(note.verb, note.path) for note in notes] == [
         ("lost", "choices[0].message.content[0]"),
         ("lost", "choices[0].message.content[1]"),
-        ("lost", "choices[0].message.content[3].annotations"),
+        ("lost", "choices[0].message.content[3].annotations[0]"),
     ]
 
 

@@ -601,7 +601,7 @@ def test_a_citation_without_an_address_is_lost_and_said_so() -> None:
         {"type": "url_citation", "url": "https://y", "title": "Y", "start_index": 1, "end_index": 2}
     ]
     assert [(n.verb, n.path) for n in encoded.notes] == [
-        ("lost", "choices[0].message.content[0].citations[0]")
+        ("lost", "choices[0].message.content[0].annotations[0]")
     ]
 
 
