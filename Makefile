@@ -66,7 +66,7 @@ lock: setup  ## refresh the hashed lock files
 	@lock() { scripts/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--custom-compile-command "make lock" --override requirements/overrides.txt $(ARGS) "$$@"; }; \
 	lock pyproject.toml --extra local --no-emit-package metis -o requirements/runtime.txt && \
-	lock pyproject.toml --extra local --group dev -c requirements/runtime.txt -o requirements/dev.txt && \
+	lock pyproject.toml --extra local --extra bedrock --group dev -c requirements/runtime.txt -o requirements/dev.txt && \
 	lock requirements/uv.in -o requirements/uv.txt
 
 clean:  ## remove what the targets made

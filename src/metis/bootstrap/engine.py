@@ -16,16 +16,16 @@ from metis.embedded.weights import model_name
 from metis.errors import ConfigError
 from metis.facts.ids import IdFactory
 from metis.gateway.model_list import ListedModel, ModelList, build_model_list
-from metis.providers import kind_named
+from metis.providers import PROVIDERS, kind_named
 from metis.providers.local import running
-from metis.providers.provider import Provider, build_provider
+from metis.providers.provider import Provider, Signer, build_provider
 from metis.providers.settings import ProviderSettings
 from metis.routing.chain import Router
 from metis.routing.slot import Policy
 from metis.routing.targets import Directory, Target
 from metis.turn.engine import Engine
 from metis.turn.sessions import SessionBook
-from metis.wire import SHAPES
+from metis.wire import SHAPES, UPSTREAM_SHAPES
 
 
 def build_providers(config: Config, secrets: Mapping[str, str]) -> dict[str, Provider]:
@@ -48,10 +48,28 @@ def _provider(name: str, settings: ProviderSettings, environment: Mapping[str, s
     if kind is None:
         raise ConfigError(
             f"unknown provider kind {settings.kind or name!r}; set kind to one of "
-            "anthropic, openai, openrouter, openai-compatible, local, scripted",
+            f"{', '.join(kind.name for kind in PROVIDERS)}",
             field=f"providers.{name}.kind",
         )
-    return build_provider(name, kind, settings, _secret(name, settings, environment, kind.key_env))
+    secret = _secret(name, settings, environment, kind.key_env)
+    signer = None
+    if kind.auth == "aws" and not secret:
+        signer = _aws_signer(name, settings, environment)
+    return build_provider(name, kind, settings, secret, signer)
+
+
+def _aws_signer(
+    name: str, settings: ProviderSettings, environment: Mapping[str, str]
+) -> Signer | None:
+    try:
+        from metis.upstream.aws_signing import aws_signer
+    except ImportError as exc:
+        raise ConfigError(
+            "signing requests to AWS needs botocore; install metis[bedrock], or set "
+            "AWS_BEARER_TOKEN_BEDROCK",
+            field=f"providers.{name}",
+        ) from exc
+    return aws_signer(name, settings.region or "", settings.profile, environment)
 
 
 def _secret(
@@ -132,6 +150,7 @@ def build_engine(
     ids = IdFactory()
     return Engine(
         shapes={shape.name: shape for shape in SHAPES},
+        upstream_shapes={shape.name: shape for shape in UPSTREAM_SHAPES},
         providers=providers,
         router=Router(build_policy(config, providers, generation)),
         pricing=prices,

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from metis.providers.anthropic import ANTHROPIC
+from metis.providers.bedrock import BEDROCK, BEDROCK_CONVERSE
 from metis.providers.local import LOCAL
 from metis.providers.openai import OPENAI, OPENAI_COMPATIBLE
 from metis.providers.openrouter import OPENROUTER
 from metis.providers.provider import ProviderKind
 from metis.providers.scripted import SCRIPTED
+from metis.providers.vertex import VERTEX
 
 PROVIDERS: Final[tuple[ProviderKind, ...]] = (
     ANTHROPIC,
     OPENAI,
     OPENROUTER,
+    BEDROCK,
+    BEDROCK_CONVERSE,
+    VERTEX,
     OPENAI_COMPATIBLE,
     LOCAL,
     SCRIPTED,

@@ -5,9 +5,9 @@ Kinds are listed in `providers/__init__`. Nothing here opens a socket, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol, get_args
 from urllib.parse import quote, urlsplit
 
 from metis.errors import ConfigError
@@ -18,41 +18,56 @@ from metis.providers.settings import ProviderSettings
 from metis.wire.codec import ShapeName
 from metis.wire.splice import Fields
 
-AuthStyle = Literal["x-api-key", "bearer", "none"]
+AuthStyle = Literal["x-api-key", "bearer", "aws", "none"]
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-SHAPE_NAMES: Final[tuple[ShapeName, ...]] = (
-    "anthropic_messages",
-    "openai_chat",
-    "openai_responses",
-)
+SHAPE_NAMES: Final[tuple[ShapeName, ...]] = get_args(ShapeName)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldEdit:
-    """A top-level field of a request's body and the JSON text it gets; `why` is said on the turn."""
+    """A top-level field of a body and the JSON text it gets, None to leave it out; `why` is said on the turn."""
 
     name: str
-    value: bytes
+    value: bytes | None
     why: str
+
+
+class Unframer(Protocol):
+    """Takes a stream of another framing and gives the same events as server-sent ones. No I/O.
+
+    Raises CodecError on bytes that are no such stream.
+    """
+
+    def feed(self, data: bytes) -> bytes: ...
+
+
+class Signer(Protocol):
+    """Says who asks, request by request: the header lines (with their CRLF) that go with it."""
+
+    def sign(self, method: bytes, url: str, body: bytes) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderKind:
     """What all providers of one kind have in common.
 
-    `paths` maps an operation or shape to its path below the API root; "count_tokens" takes the body
+    `paths` maps an operation or shape to its path below the API root; "SHAPE/stream" is the shape's for streams
+    where that is another one; "count_tokens" takes the body
     of Anthropic's API, "SHAPE/count_tokens" that of the shape and answers as Anthropic's does.
+    In paths and in `base_url`, {model}, {region} and {project} stand for these.
     `claims` are globs of model names that belong to this kind. `root_has_v1`: its base URL is the root
     and the paths bring `/v1`. `any_model`: model names cannot be known beforehand (compatible
     servers). `free`: calls cost nothing anywhere. `takes_proofs`: it stands before models of other
     shapes too, and takes back what proves their thinking. `embedded`: Metis starts the server itself.
+    `unsent` are beginnings of header names (lower case) that it must not get from a client.
     `errors` maps an error type or code in the body to a failure class, before the status is looked at.
 
     For servers that need more than their API's own words: `edits` takes the provider, the operation
-    (or the shape) and the body's top-level fields in the provider's shape, and gives what must read
-    otherwise; it raises BadRequest, with the remedy, on what the server could never answer.
-    `explain` takes an error the server answered with and gives a better one, or the same.
+    (or the shape), the body's top-level fields in the provider's shape and the client's headers by lower-case name, and
+    gives what must read otherwise; it raises BadRequest, with the remedy, on what the server could never answer.
+    `explain` takes an error the server answered with and gives a better one, or the same. `unframe` is for
+    streams that come in another framing (AWS's) than the shape's own.
     """
 
     name: str
@@ -72,7 +87,11 @@ class ProviderKind:
     default_model: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     errors: dict[str, FailureClass] = field(default_factory=dict[str, FailureClass])
-    edits: Callable[[Provider, str, Fields], tuple[FieldEdit, ...]] | None = None
+    unsent: tuple[bytes, ...] = ()
+    edits: (
+        Callable[[Provider, str, Fields, Mapping[bytes, bytes]], tuple[FieldEdit, ...]] | None
+    ) = None
+    unframe: Callable[[], Unframer] | None = None
     explain: Callable[[Provider, ErrorInfo], ErrorInfo] | None = None
 
 
@@ -93,7 +112,9 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One configured upstream, ready to be called. The credential is kept as the header it becomes.
+    """One configured upstream, ready to be called. The credential is kept as the header it becomes, or as a `signer`.
+
+    `places` are what stands for {region} and {project} in paths.
 
     `context_window` and `max_output_tokens` are tokens, and known (not 0) where one model is behind it.
     """
@@ -108,9 +129,12 @@ class Provider:
     price_provider: str
     credential: tuple[bytes, bytes] | None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    signer: Signer | None = None
+    places: tuple[tuple[str, str], ...] = ()
     script: str | None = None
     context_window: int = 0
     max_output_tokens: int = 0
+    url: str = field(init=False)
     host: bytes = field(init=False)
     own_headers: frozenset[bytes] = field(init=False)
     header_lines: bytes = field(init=False)
@@ -119,39 +143,54 @@ class Provider:
     def __post_init__(self) -> None:
         """Write once what every request to this provider says."""
         own = frozenset(name.lower() for name, _ in self.headers)
-        object.__setattr__(self, "host", self.origin.authority.encode())
+        authority = self.origin.authority
+        object.__setattr__(self, "url", f"{self.origin.scheme}://{authority}")
+        object.__setattr__(self, "host", authority.encode())
         object.__setattr__(self, "own_headers", own)
         fixed = {
-            operation: (self.prefix + path).encode("ascii")
+            operation: (self.prefix + _placed(path, self.places)).encode("ascii")
             for operation, path in self.kind.paths.items()
             if "{model}" not in path
         }
         object.__setattr__(self, "fixed_paths", fixed)
         object.__setattr__(self, "header_lines", encode_headers(self.headers))
 
-    def path_for(self, operation: str, model: str = "") -> bytes | None:
+    def path_for(self, operation: str, model: str = "", *, stream: bool = False) -> bytes | None:
         """The path of an operation (a shape's name, count_tokens, embeddings, completions), if it has it."""
         fixed = self.fixed_paths.get(operation)
         if fixed is not None:
             return fixed
-        path = self.kind.paths.get(operation)
+        paths = self.kind.paths
+        path = (paths.get(f"{operation}/stream") if stream else None) or paths.get(operation)
         if path is None:
             return None
-        return (self.prefix + path.replace("{model}", quote(model, safe=""))).encode("ascii")
+        places = (("model", model), *self.places)
+        return (self.prefix + _placed(path, places)).encode("ascii")
 
     def classify(self, status: int, error_type: str) -> FailureClass:
         """The class of an error answer, by its own word for it, else by its status."""
         return self.kind.errors.get(error_type) or classify_status(status)
 
 
+def _placed(path: str, places: tuple[tuple[str, str], ...]) -> str:
+    for name, value in places:
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    return path
+
+
 def build_provider(
-    name: str, kind: ProviderKind, settings: ProviderSettings, secret: str | None
+    name: str,
+    kind: ProviderKind,
+    settings: ProviderSettings,
+    secret: str | None,
+    signer: Signer | None = None,
 ) -> Provider:
     """Join a kind, its settings and the credential that was read for it.
 
-    Raises ConfigError on a base URL or shape that cannot be used.
+    Raises ConfigError on a base URL or shape that cannot be used, and on a region or project that is missing.
     """
     field_path = f"providers.{name}"
+    places = _places(settings, kind, field_path)
     origin, prefix = _parse_base_url(settings, kind, field_path)
     shapes = _shapes(settings, kind, f"{field_path}.shapes")
     named_for_kind = name == kind.name
@@ -169,8 +208,22 @@ def build_provider(
             (key.encode("latin-1"), value.encode("latin-1"))
             for key, value in (*kind.headers, *settings.headers.items())
         ),
+        signer=signer,
+        places=places,
         script=settings.script,
     )
+
+
+def _places(
+    settings: ProviderSettings, kind: ProviderKind, where: str
+) -> tuple[tuple[str, str], ...]:
+    """What the kind's paths and address leave open."""
+    known = (("region", settings.region), ("project", settings.project))
+    wanted = "".join(kind.paths.values()) + (settings.base_url or kind.base_url)
+    for name, value in known:
+        if f"{{{name}}}" in wanted and not value:
+            raise ConfigError(f"a {kind.name} provider needs a {name}", field=f"{where}.{name}")
+    return tuple((name, value) for name, value in known if value)
 
 
 def _shapes(settings: ProviderSettings, kind: ProviderKind, where: str) -> tuple[ShapeName, ...]:
@@ -192,13 +245,19 @@ def _credential(kind: ProviderKind, secret: str | None, where: str) -> tuple[byt
         raise ConfigError("the API key holds characters no key has", field=where)
     if kind.auth == "x-api-key":
         return (b"x-api-key", secret.encode("ascii"))
+    # Bedrock's API keys go so too: docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
     return (b"authorization", b"Bearer " + secret.encode("ascii"))
+
+
+def _address(settings: ProviderSettings, kind: ProviderKind) -> str:
+    raw = settings.base_url or kind.base_url
+    return raw.replace("{region}", settings.region or "")
 
 
 def _parse_base_url(
     settings: ProviderSettings, kind: ProviderKind, where: str
 ) -> tuple[Origin, str]:
-    raw = settings.base_url or kind.base_url
+    raw = _address(settings, kind)
     field_path = f"{where}.base_url"
     url = urlsplit(raw)
     if url.scheme not in ("http", "https") or not url.hostname:

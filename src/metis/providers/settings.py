@@ -12,7 +12,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `/v1` or `/openai/v1`. `api_key_env` / `api_key_file`: where its key is read from; never the key
     itself. `models`: globs of the model names it serves (default: its kind's; a provider with a name
     of its own serves any). `shapes`: API shapes it speaks, dearest first (default: its kind's).
-    `headers`: sent with every request. `price_provider`: whose price list holds (genai-prices id).
+    `region`, `project`: where a cloud's model runs, and on whose bill (bedrock, vertex). `profile`: the AWS profile
+    whose credentials sign (default: AWS's own order). `headers`: sent with every request. `price_provider`: whose
+    price list holds (genai-prices id).
     """
 
     kind: str | None = None
@@ -21,6 +23,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     api_key_file: str | None = None
     models: tuple[str, ...] | None = None
     shapes: tuple[str, ...] | None = None
+    region: str | None = None
+    project: str | None = None
+    profile: str | None = None
     headers: dict[str, str] = {}
     price_provider: str | None = None
     allow_http: bool = False

@@ -13,13 +13,15 @@ from metis.turn.course import Way
 from metis.turn.crossing import StreamCrossing, WholeCrossing
 from metis.turn.engine import Engine
 from metis.turn.refusals import credential_refused
-from metis.turn.relay import PathRelay, Receiver, StreamRelay, WholeRelay
+from metis.turn.relay import PathRelay, Receiver, StreamRelay, Unframed, WholeRelay
 from metis.turn.reply_head import ReplyHead
 from metis.turn.state import Outbound
 
 _NO_HEAD: Final = ReplyHead()
 _JSON_TYPE: Final = b"content-type: application/json\r\n"
 _STREAM_TYPE: Final = b"content-type: text/event-stream; charset=utf-8\r\n"
+# AWS's framing of streams: what an `unframe` is for.
+FRAMED_TYPE: Final = b"application/vnd.amazon.eventstream"
 _WITHOUT_BODY: Final = (204, 205)
 _FIDELITY_ORDER: Final = ("edited", "mapped", "carried", "lost")
 
@@ -38,6 +40,16 @@ class Answerer:
 
     def receiver(self, status: int, outbound: Outbound, *, stream: bool) -> Receiver:
         """How a 2xx answer is received, by what was asked and what the upstream says it sends."""
+        if outbound.unframe is None:
+            return self._receiver(status, outbound, stream=stream)
+        framed = self.head.content_type.startswith(FRAMED_TYPE)
+        if framed:
+            self.head = self.head._replace(content_type=b"text/event-stream")
+        inner = self._receiver(status, outbound, stream=stream)
+        self._crossed_type = _STREAM_TYPE if inner.streaming else _JSON_TYPE
+        return Unframed(inner, outbound.unframe()) if framed else inner
+
+    def _receiver(self, status: int, outbound: Outbound, *, stream: bool) -> Receiver:
         shape = outbound.shape
         if self._inbound.operation == "relay":
             return PathRelay()
@@ -51,11 +63,11 @@ class Answerer:
             return (
                 StreamRelay(like, strip_usage=outbound.strip_usage) if stream else WholeRelay(like)
             )
+        target = self._engine.shapes[self._inbound.shape]
         if outbound.context is None:
             if stream:
-                return StreamRelay(shape, strip_usage=outbound.strip_usage)
-            return WholeRelay(shape)
-        target = self._engine.shapes[self._inbound.shape]
+                return StreamRelay(target, strip_usage=outbound.strip_usage)
+            return WholeRelay(target)
         self._crossed_type = _STREAM_TYPE if stream else _JSON_TYPE
         if stream:
             whole = kind.startswith(b"application/json") and not sent_stream
@@ -100,7 +112,7 @@ class Answerer:
             explained = provider.kind.explain(provider, info)
             if explained is not info:
                 return self.error(explained, way), explained
-        if outbound.context is not None:
+        if outbound.context is not None or outbound.unframe is not None:
             self._crossed_type = _JSON_TYPE
         lines = self.lines(way, ())
         if status in (429, 529) and not self.head.has_retry_after:

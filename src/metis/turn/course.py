@@ -65,6 +65,7 @@ _OTHER_SHAPE: Final = {
     "anthropic_messages": (b"openai-",),
     "openai_chat": (b"anthropic-",),
     "openai_responses": (b"anthropic-",),
+    "bedrock_converse": (b"anthropic-", b"openai-"),
 }
 # What a translated request says: this version still takes temperature and top_p, which the newer
 # ones refuse (clients.md: "use 2023-06-01 when translating").
@@ -296,8 +297,12 @@ def _request_lines(inbound: Inbound, provider: Provider, target: str) -> bytes:
     """The client's headers as an open list, then ours, and the credential. `target` is the shape of a crossing."""
     return b"host: %b\r\n%b%b%b%baccept-encoding: identity\r\n" % (
         provider.host,
-        _relayed_lines(inbound.head, provider.own_headers, _OTHER_SHAPE.get(target, ())),
-        _TRANSLATED_HEADERS.get(target, b""),
+        _relayed_lines(
+            inbound.head,
+            provider.own_headers,
+            (*_OTHER_SHAPE.get(target, ()), *provider.kind.unsent),
+        ),
+        b"" if provider.kind.unsent else _TRANSLATED_HEADERS.get(target, b""),
         provider.header_lines,
         _credential_lines(inbound, provider),
     )

@@ -22,7 +22,14 @@ from metis.ir.stream import (
 )
 from metis.trace.events.turn import FidelityNote
 from metis.turn.relay import CUT
-from metis.wire.codec import Note, ReplyContext, ResponseFacts, Shape, StreamEncoder
+from metis.wire.codec import (
+    Note,
+    ReplyContext,
+    ResponseFacts,
+    Shape,
+    StreamEncoder,
+    UpstreamShape,
+)
 
 
 def as_fidelity(notes: tuple[Note, ...] | list[Note]) -> tuple[FidelityNote, ...]:
@@ -75,7 +82,7 @@ class WholeCrossing:
     )
 
     def __init__(
-        self, source: Shape, target: Shape, context: ReplyContext, *, streamed: bool
+        self, source: UpstreamShape, target: Shape, context: ReplyContext, *, streamed: bool
     ) -> None:
         self._from = source
         self._to = target
@@ -123,7 +130,9 @@ class StreamCrossing:
 
     __slots__ = ("_decoder", "_encoder", "_from", "_pieces", "_whole", "facts", "streaming")
 
-    def __init__(self, source: Shape, target: Shape, context: ReplyContext, *, whole: bool) -> None:
+    def __init__(
+        self, source: UpstreamShape, target: Shape, context: ReplyContext, *, whole: bool
+    ) -> None:
         self._from = source
         self._decoder = source.stream_decoder()
         self._encoder: StreamEncoder = target.stream_encoder(context)

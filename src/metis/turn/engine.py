@@ -12,7 +12,7 @@ from metis.turn.decisions import DecisionBook
 from metis.turn.ports import Clock, Identify, Pricing
 from metis.turn.sessions import SessionBook
 from metis.turn.settings import TurnSettings
-from metis.wire.codec import Shape
+from metis.wire.codec import Shape, UpstreamShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Engine:
     """The services of a turn. Requests in flight keep the engine they began with."""
 
     shapes: dict[str, Shape]
+    upstream_shapes: dict[str, UpstreamShape]
     providers: dict[str, Provider]
     router: Router
     pricing: Pricing

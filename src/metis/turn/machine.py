@@ -154,7 +154,8 @@ class Turn:
         if call is None or outbound is None:
             return NOTHING
         answerer = self._answerer
-        head = answerer.head = read_reply_head(headers, crossed=outbound.context is not None)
+        crossed = outbound.context is not None or outbound.unframe is not None
+        head = answerer.head = read_reply_head(headers, crossed=crossed)
         call.http_status = status
         call.request_id = head.request_id
         if not 200 <= status < 300:

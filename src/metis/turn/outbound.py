@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from metis.turn.actions import Inbound
 from metis.turn.course import Way
 from metis.turn.crossing import as_fidelity
 from metis.turn.state import Outbound
-from metis.wire.codec import ReplyContext, Shape
+from metis.wire.codec import ReplyContext, Shape, UpstreamShape
 from metis.wire.effective_tools import reply_tools
 from metis.wire.splice import Body, Fields, edit_body, read_body
 
@@ -27,7 +28,9 @@ def same_shape(body: Body, shape: Shape, provider: Provider, names: tuple[str, s
     `names`: the model to send and the one the body names.
     """
     model, requested = names
-    path = provider.fixed_paths.get(shape.name) or _path(provider, shape.name, model)
+    path = provider.fixed_paths.get(shape.name) or _path(
+        provider, shape.name, model, stream=_is_true(body.fields, "stream")
+    )
     edits: dict[str, bytes] = {}
     notes: list[FidelityNote] = []
     if model != requested:
@@ -67,7 +70,11 @@ def _usage_wish(fields: Fields) -> tuple[bool, bytes]:
 
 
 def crossed(
-    inbound: Inbound, source: Shape, target: Shape, provider: Provider, context: CrossingNames
+    inbound: Inbound,
+    source: Shape,
+    target: UpstreamShape,
+    provider: Provider,
+    context: CrossingNames,
 ) -> Outbound:
     """The way through the IR. Raises CodecError on a body that is not the source's shape, BadRequest
     on what only the source's own provider could answer."""
@@ -83,7 +90,7 @@ def crossed(
     return Outbound(
         body=encoded.body,
         shape=target,
-        path=_path(provider, target.name, context.model),
+        path=_path(provider, target.name, context.model, stream=request.stream is True),
         context=ReplyContext(
             model=context.model,
             response_id=context.response_id,
@@ -139,15 +146,20 @@ def relayed(inbound: Inbound, provider: Provider) -> Outbound:
     )
 
 
-def with_edits(outbound: Outbound, provider: Provider, operation: str) -> Outbound:
+def with_edits(
+    outbound: Outbound, provider: Provider, operation: str, headers: Mapping[bytes, bytes]
+) -> Outbound:
     """The request with what this kind of server must read otherwise, each edit noted.
 
     Raises BadRequest on what the server could never answer.
     """
-    if provider.kind.edits is None:
+    kind = provider.kind
+    if kind.unframe is not None:
+        outbound = msgspec.structs.replace(outbound, unframe=kind.unframe)
+    if kind.edits is None:
         return outbound
     body = read_body(outbound.body)
-    edits = provider.kind.edits(provider, operation, body.fields)
+    edits = kind.edits(provider, operation, body.fields, headers)
     if not edits:
         return outbound
     return msgspec.structs.replace(
@@ -158,8 +170,8 @@ def with_edits(outbound: Outbound, provider: Provider, operation: str) -> Outbou
     )
 
 
-def _path(provider: Provider, operation: str, model: str) -> bytes:
-    path = provider.path_for(operation, model)
+def _path(provider: Provider, operation: str, model: str, *, stream: bool = False) -> bytes:
+    path = provider.path_for(operation, model, stream=stream)
     if path is None:
         raise BadRequest(f"provider {provider.name!r} has no {operation} endpoint")
     return path
@@ -171,11 +183,15 @@ def _is_true(fields: Fields, name: str) -> bool:
 
 
 def request_head(outbound: Outbound, way: Way) -> bytes:
-    """The upstream request's head."""
+    """The upstream request's head. A signer, where the provider has one, says last who asks."""
+    lines, signer = way.lines, way.provider.signer
+    if signer is not None:
+        url = f"{way.provider.url}{outbound.path.decode('ascii')}"
+        lines += signer.sign(outbound.method, url, outbound.body)
     return b"%b %b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n" % (
         outbound.method,
         outbound.path,
-        way.lines,
+        lines,
         b"content-type: %b\r\n" % outbound.content_type if outbound.content_type else b"",
         len(outbound.body),
     )

@@ -56,7 +56,7 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
     provider, model = way.provider, way.decision.model
     if operation == "generate" and shape is not None:
         outbound = _generation(engine, inbound, intake, shape, (provider, model, turn_id))
-        return way, with_edits(outbound, provider, operation)
+        return way, with_edits(outbound, provider, operation, inbound.head.named)
     if provider.path_for(operation) is None:
         if operation == "count_tokens" and shape is not None:
             asked = _count(engine, inbound, intake, shape, (provider, model, turn_id))
@@ -67,7 +67,7 @@ def prepare(engine: Engine, inbound: Inbound, intake: Intake, turn_id: str) -> P
             code="model_not_found",
         )
     outbound = raw_operation(operation, intake.body, provider, (model, course.model))
-    return way, with_edits(outbound, provider, operation)
+    return way, with_edits(outbound, provider, operation, inbound.head.named)
 
 
 def _relay(engine: Engine, inbound: Inbound, course: Course) -> Plan:
@@ -102,7 +102,7 @@ def _generation(
         body, notes = _without_foreign_signatures(inbound.body, shape)
         outbound = same_shape(body, shape, provider, (model, intake.course.model))
         return msgspec.structs.replace(outbound, notes=notes + outbound.notes)
-    target = engine.shapes[provider.shapes[0]]
+    target = engine.upstream_shapes[provider.shapes[0]]
     names = CrossingNames(
         model=model, response_id=turn_id.removeprefix("turn_"), created=int(engine.clock.time())
     )
@@ -124,7 +124,7 @@ def _count(
     outbound = _generation(engine, inbound, intake, shape, way)
     # The answer is nobody's shape: it goes to the client as it comes.
     outbound = msgspec.structs.replace(outbound, shape=None, context=None, path=path)
-    return with_edits(outbound, provider, inbound.operation)
+    return with_edits(outbound, provider, inbound.operation, inbound.head.named)
 
 
 def _without_foreign_signatures(text: bytes, shape: Shape) -> tuple[Body, tuple[FidelityNote, ...]]:

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from metis.errors import CodecError
 from metis.ir.response import BROKEN_OFF, ErrorInfo
+from metis.providers.provider import Unframer
 from metis.trace.events.turn import FidelityNote
 from metis.wire.codec import ResponseFacts, Shape, StreamTap
 from metis.wire.splice import top_level
@@ -133,6 +134,36 @@ class StreamRelay:
         if not self._strip_usage:
             return ()
         return (FidelityNote("edited", "$.stream.usage", "asked for by the gateway, left out"),)
+
+
+class Unframed:
+    """An answer whose stream comes in another framing: taken out of it before it is received."""
+
+    __slots__ = ("_inner", "_unframer", "facts", "streaming")
+
+    def __init__(self, inner: Receiver, unframer: Unframer) -> None:
+        self._inner = inner
+        self._unframer = unframer
+        self.facts = inner.facts
+        self.streaming = inner.streaming
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises CodecError on bytes that are not of the framing."""
+        return self._inner.feed(self._unframer.feed(data))
+
+    def finish(self) -> bytes:
+        out = self._inner.finish()
+        self.facts = self._inner.facts
+        return out
+
+    def fail(self, error: ErrorInfo) -> bytes | None:
+        return self._inner.fail(error)
+
+    def heartbeat(self) -> bytes:
+        return self._inner.heartbeat()
+
+    def notes(self) -> tuple[FidelityNote, ...]:
+        return self._inner.notes()
 
 
 class PathRelay:

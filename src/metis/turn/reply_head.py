@@ -24,11 +24,12 @@ _NOT_RELAYED: Final = HOP_BY_HOP | frozenset(
 _KEPT_ACROSS: Final = (
     b"request-id",
     b"x-request-id",
+    b"x-amzn-requestid",
     b"retry-after",
     b"anthropic-ratelimit-",
     b"x-ratelimit-",
 )
-_REQUEST_IDS: Final = (b"request-id", b"x-request-id", b"apim-request-id")
+_REQUEST_IDS: Final = (b"request-id", b"x-request-id", b"apim-request-id", b"x-amzn-requestid")
 _RELAYED, _ACROSS, _TYPE, _ID, _RETRY = 1, 2, 4, 8, 16
 
 

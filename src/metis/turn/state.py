@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from metis.catalog.rates import ModelPrice
 from metis.facts.identity import SessionFacts
+from metis.providers.provider import Unframer
 from metis.trace.events.groups import CallRole, Packed
 from metis.trace.events.turn import FidelityNote
 from metis.turn.course import Course, Way
-from metis.wire.codec import ReplyContext, Shape
+from metis.wire.codec import ReplyContext, UpstreamShape
 from metis.wire.splice import Body
 
 
@@ -31,16 +34,20 @@ class Intake(msgspec.Struct, frozen=True):
 
 
 class Outbound(msgspec.Struct, frozen=True, gc=False):
-    """A request ready to leave. `shape` is the upstream's; `context` is set for a crossing only."""
+    """A request ready to leave. `shape` is the upstream's; `context` is set for a crossing only.
+
+    `unframe` is set where the answer's stream may come in another framing than the shape's own.
+    """
 
     body: bytes
-    shape: Shape | None
+    shape: UpstreamShape | None
     path: bytes
     strip_usage: bool = False
     context: ReplyContext | None = None
     notes: tuple[FidelityNote, ...] = ()
     method: bytes = b"POST"
     content_type: bytes = b"application/json"
+    unframe: Callable[[], Unframer] | None = None
 
 
 class CallState(msgspec.Struct):

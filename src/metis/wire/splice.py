@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from codecs import utf_8_decode
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -53,15 +54,42 @@ def _is_shortest(body: bytes, fields: Fields) -> bool:
     return len(body) == 1 + 4 * len(fields) + held
 
 
-def edit_body(body: Body, edits: dict[str, bytes]) -> bytes:
-    """The body's text with some top-level values replaced or added: see `replace_fields`."""
-    return replace_fields(body.text, member_spans(*body), edits) if edits else body.text
+def edit_body(body: Body, edits: Mapping[str, bytes | None]) -> bytes:
+    """The body's text with some top-level values replaced or added (see `replace_fields`), or left out (None)."""
+    if not edits:
+        return body.text
+    kept = {name: value for name, value in edits.items() if value is not None}
+    text = replace_fields(body.text, member_spans(*body), kept) if kept else body.text
+    gone = [name for name, value in edits.items() if value is None and name in body.fields]
+    return without_fields(text, gone) if gone else text
+
+
+def without_fields(text: bytes, names: Sequence[str]) -> bytes:
+    """A JSON object's text without some top-level members, all else byte for byte."""
+    fields = top_level(text)
+    spans = member_spans(text, fields, tuple(names))
+    opened = _OPEN.match(text)
+    start = opened.end() if opened else 0
+    pieces, copied, end, first = [text[:start]], start, start, True
+    for name in fields:
+        begin, end = end, spans[name][1]
+        if name in names:
+            pieces.append(text[copied:begin])
+            copied = end
+        elif first:
+            # The first member that stays brings no comma.
+            pieces.append(text[copied:begin])
+            comma = _COMMA.match(text, begin)
+            copied, first = comma.end() if comma else begin, False
+    pieces.append(text[copied:])
+    return b"".join(pieces)
 
 
 # One member's key up to its value: white space, an optional comma, the key, the colon.
 _KEY: Final = re.compile(
     rb'[ \t\r\n]*,?[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL
 )
+_COMMA: Final = re.compile(rb"[ \t\r\n]*,")
 _OPEN: Final = re.compile(rb"[ \t\r\n]*\{")
 _CLOSE: Final = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*\Z")
 _ENDS: Final = re.compile(rb"[ \t\r\n]*[,}]")

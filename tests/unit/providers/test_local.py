@@ -31,7 +31,7 @@ def function(name: str) -> dict[str, Any]:
 
 def edited(body: dict[str, Any], operation: str = "generate") -> dict[str, tuple[Any, str]]:
     """Field to new value and reason; the output limit is given unless the body has one."""
-    found = edits(PROVIDER, operation, top_level(json.dumps(body).encode()))
+    found = edits(PROVIDER, operation, top_level(json.dumps(body).encode()), {})
     return {edit.name: (json.loads(edit.value), edit.why) for edit in found}
 
 
@@ -76,7 +76,7 @@ def test_an_answer_is_limited(
 
 
 def test_nothing_is_edited_while_the_models_limits_are_not_known() -> None:
-    assert edits(BARE, "generate", top_level(b'{"messages":[{"role":"user"}]}')) == ()
+    assert edits(BARE, "generate", top_level(b'{"messages":[{"role":"user"}]}'), {}) == ()
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_words_about_images_are_text() -> None:
 @pytest.mark.parametrize("messages", ["[]", "[ ]", "[\n]"])
 def test_an_empty_conversation_is_refused(messages: str) -> None:
     with pytest.raises(BadRequest, match="messages is empty"):
-        edits(PROVIDER, "generate", top_level(f'{{"messages":{messages}}}'.encode()))
+        edits(PROVIDER, "generate", top_level(f'{{"messages":{messages}}}'.encode()), {})
 
 
 def error(message: str, **more: Any) -> ErrorInfo:

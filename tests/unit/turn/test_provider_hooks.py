@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
@@ -18,6 +19,7 @@ from metis.wire.splice import Fields
 
 BODY = b'{ "b" : 1,\n "a":[1, 2] , "model":"m"}'
 NOTE = FidelityNote("edited", "$.model", "the routed model's name")
+HEADERS = {b"anthropic-beta": b"x"}
 OUTBOUND = Outbound(body=BODY, shape=None, path=b"/x", notes=(NOTE,))
 
 
@@ -32,21 +34,24 @@ def provider(changed: ProviderKind) -> Provider:
 
 
 def test_a_kind_without_edits_leaves_the_request_alone() -> None:
-    assert with_edits(OUTBOUND, provider(kind()), "generate") is OUTBOUND
+    assert with_edits(OUTBOUND, provider(kind()), "generate", HEADERS) is OUTBOUND
 
 
 def test_a_request_that_needs_no_edit_stays_the_same() -> None:
-    nothing = replace(kind(), edits=lambda provider, operation, fields: ())
-    assert with_edits(OUTBOUND, provider(nothing), "generate") is OUTBOUND
+    nothing = replace(kind(), edits=lambda provider, operation, fields, headers: ())
+    assert with_edits(OUTBOUND, provider(nothing), "generate", HEADERS) is OUTBOUND
 
 
 def test_edits_are_spliced_into_the_body_and_noted() -> None:
-    def edits(provider: Provider, operation: str, fields: Fields) -> tuple[FieldEdit, ...]:
+    def edits(
+        provider: Provider, operation: str, fields: Fields, headers: Mapping[bytes, bytes]
+    ) -> tuple[FieldEdit, ...]:
+        assert headers is HEADERS
         assert (provider.name, operation, bytes(fields["a"])) == ("mine", "generate", b"[1, 2]")
         return FieldEdit("a", b"[3]", "because"), FieldEdit("c", b"true", "and so on")
 
     assert with_edits(
-        OUTBOUND, provider(replace(kind(), edits=edits)), "generate"
+        OUTBOUND, provider(replace(kind(), edits=edits)), "generate", HEADERS
     ) == msgspec.structs.replace(
         OUTBOUND,
         body=b'{ "b" : 1,\n "a":[3] , "model":"m","c":true}',
@@ -59,8 +64,10 @@ def test_edits_are_spliced_into_the_body_and_noted() -> None:
 
 
 def test_a_refusal_is_passed_on() -> None:
-    def edits(provider: Provider, operation: str, fields: Fields) -> tuple[FieldEdit, ...]:
+    def edits(
+        provider: Provider, operation: str, fields: Fields, headers: Mapping[bytes, bytes]
+    ) -> tuple[FieldEdit, ...]:
         raise BadRequest("not here")
 
     with pytest.raises(BadRequest, match="not here"):
-        with_edits(OUTBOUND, provider(replace(kind(), edits=edits)), "generate")
+        with_edits(OUTBOUND, provider(replace(kind(), edits=edits)), "generate", HEADERS)

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from metis.errors import CodecError
 from metis.wire.splice import (
+    edit_body,
     flag_field,
     member_spans,
     read_body,
     replace_fields,
     text_field,
     top_level,
+    without_fields,
 )
 
 JSON = st.recursive(
@@ -172,3 +174,29 @@ def test_a_crafted_double_is_not_hidden_by_lengths_that_add_up() -> None:
         read_body(text, ("model",))
     edited = replace_fields(text, member_spans(text, top_level(text)), {"model": b'"m"'})
     assert json.loads(edited)["model"] == "m"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "left"),
+    [
+        (b'{"a":1,"b":2,"c":3}', ["a"], b'{"b":2,"c":3}'),
+        (b'{"a":1,"b":2,"c":3}', ["b"], b'{"a":1,"c":3}'),
+        (b'{"a":1,"b":2,"c":3}', ["c"], b'{"a":1,"b":2}'),
+        (b'{"a":1,"b":2,"c":3}', ["a", "b"], b'{"c":3}'),
+        (b'{"a":1,"b":2,"c":3}', ["c", "a"], b'{"b":2}'),
+        (b'{"a":1}', ["a"], b"{}"),
+        (b'{ "a" : [1, 2] ,\n "b" : {"a":1} , "c":3 }', ["a"], b'{\n "b" : {"a":1} , "c":3 }'),
+        (b'{ "a" : [1, 2] ,\n "b" : {"a":1} , "c":3 }', ["b"], b'{ "a" : [1, 2] , "c":3 }'),
+        (b'{"\\u0061":1,"b":2}', ["a"], b'{"b":2}'),
+    ],
+)
+def test_members_are_left_out_and_nothing_else_moves(text: bytes, names: list[str], left: bytes):
+    assert without_fields(text, names) == left
+    assert json.loads(left) == {k: v for k, v in json.loads(text).items() if k not in names}
+
+
+def test_a_body_is_edited_and_cut_at_once():
+    body = read_body(b'{"model":"m","max_tokens":5,"stream":true}')
+    edited = edit_body(body, {"model": None, "stream": None, "max_tokens": b"6", "v": b'"x"'})
+    assert edited == b'{"max_tokens":6,"v":"x"}'
+    assert edit_body(body, {"unheard": None}) == body.text

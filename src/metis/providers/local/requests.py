@@ -6,7 +6,7 @@ as they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -30,7 +30,9 @@ _UNREADABLE: Final = {
 _MARKS: Final = tuple(kind.encode() for kind in _UNREADABLE)
 
 
-def edits(provider: Provider, operation: str, fields: Fields) -> tuple[FieldEdit, ...]:
+def edits(
+    provider: Provider, operation: str, fields: Fields, headers: Mapping[bytes, bytes]
+) -> tuple[FieldEdit, ...]:
     """What to change in a body; `operation` is "completions" or one that takes a conversation.
 
     Raises BadRequest on images, audio, videos and files, on an empty conversation, and on a forced tool

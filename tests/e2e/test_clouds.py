@@ -1,0 +1,232 @@
+"""Claude and others on Bedrock and Vertex AI, asked by the real SDKs; the fake clouds check every request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+
+import anthropic
+import openai
+import pytest
+from tests.client import send
+from tests.clouds import ACCESS, EVENTS, bedrock, event_text, vertex
+from tests.inprocess import InProcessGateway
+from tests.upstream import FakeUpstream
+
+CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+ARN = "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/abc"
+CONFIG = """
+[providers.bedrock]
+base_url = "{bedrock}"
+region = "eu-central-1"
+[providers.mine]
+kind = "bedrock"
+base_url = "{bedrock}"
+region = "eu-central-1"
+models = ["arn:aws:*", "throttled", "refused", "cut"]
+[providers.bedrock-converse]
+base_url = "{bedrock}"
+region = "eu-central-1"
+[providers.by-key]
+kind = "bedrock"
+base_url = "{bedrock}"
+region = "eu-central-1"
+api_key_env = "BEDROCK_KEY"
+models = ["by-key"]
+[providers.vertex]
+base_url = "{vertex}"
+region = "europe-west1"
+project = "acme-1"
+"""
+TOOL = {"name": "look", "input_schema": {"type": "object", "properties": {}}}
+
+
+class Clouds:
+    def __init__(self, gateway: InProcessGateway, aws: FakeUpstream, google: FakeUpstream) -> None:
+        self.gateway, self.aws, self.google = gateway, aws, google
+        self.anthropic = anthropic.Anthropic(
+            base_url=gateway.url, api_key=gateway.key, max_retries=0
+        )
+        self.openai = openai.OpenAI(
+            base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0
+        )
+
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
+    aws, google = FakeUpstream(bedrock), FakeUpstream(vertex)
+    config = CONFIG.format(bedrock=aws.url, vertex=google.url)
+    secrets = {**ACCESS, "BEDROCK_KEY": "bedrock-api-key", "VERTEX_ACCESS_TOKEN": "vertex-token"}
+    gateway = InProcessGateway(tmp_path_factory.mktemp("clouds"), config, environment=secrets)
+    yield Clouds(gateway, aws, google)
+    gateway.stop()
+    aws.close()
+    google.close()
+
+
+def ask(clouds: Clouds, model: str, **more: object) -> anthropic.types.Message:
+    return clouds.anthropic.messages.create(
+        model=model, max_tokens=9, messages=[{"role": "user", "content": "hi"}], **more  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        (CLAUDE, "/model/eu.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke"),
+        (ARN, "/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Aapplication-inference-profile%2Fabc/invoke"),
+    ],
+)  # fmt: skip
+def test_claudes_body_goes_inside_invoke_model_signed(clouds: Clouds, model: str, path: str):
+    answer = ask(clouds, model, extra_headers={"anthropic-beta": "context-1m, interleaved"})
+    assert [block.type for block in answer.content] == ["thinking", "text", "tool_use"]
+    seen = clouds.aws.seen[-1]
+    assert seen.path == path
+    assert seen.json == {
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hi"}],
+        "anthropic_version": "bedrock-2023-05-31",
+        "anthropic_beta": ["context-1m", "interleaved"],
+    }
+    assert not [name for name, _ in seen.headers if name.startswith(("anthropic-", "x-stainless"))]
+    assert clouds.gateway.key not in str(seen.headers)
+
+
+def test_the_bytes_between_are_those_that_came(clouds: Clouds):
+    body = b'{"max_tokens": 9,  "model":"%b", "messages":[{"role":"user","content":"h\\u0069"}], "z":1.50}'
+    headers = {"x-api-key": clouds.gateway.key}
+    assert send(clouds.gateway.port, "/v1/messages", body % CLAUDE.encode(), headers).status == 200
+    assert clouds.aws.seen[-1].body == (
+        b'{"max_tokens": 9, "messages":[{"role":"user","content":"h\\u0069"}], "z":1.50,'
+        b'"anthropic_version":"bedrock-2023-05-31"}'
+    )
+
+
+def test_a_framed_stream_reaches_an_anthropic_client_as_its_own_events(clouds: Clouds):
+    body = {
+        "model": CLAUDE,
+        "max_tokens": 9,
+        "stream": True,
+        "messages": [{"role": "user", "content": "x"}],
+    }
+    headers = {"x-api-key": clouds.gateway.key}
+    reply = send(clouds.gateway.port, "/v1/messages", json.dumps(body).encode(), headers)
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert clouds.aws.seen[-1].path.endswith("/invoke-with-response-stream")
+    assert "stream" not in clouds.aws.seen[-1].json
+    assert reply.body == b"".join(
+        b"event: %b\ndata: %b\n\n" % (event["type"].encode(), event_text(event)) for event in EVENTS
+    )
+    with clouds.anthropic.messages.stream(
+        model=CLAUDE, max_tokens=9, messages=[{"role": "user", "content": "hi"}]
+    ) as stream:
+        final = stream.get_final_message()
+    assert final.stop_reason == "tool_use"
+    assert final.content[0].signature == "U0lHTkVE"  # type: ignore[union-attr]
+
+
+def test_stream_and_whole_answer_cost_the_same_to_the_nano_dollar(clouds: Clouds):
+    ask(clouds, CLAUDE)
+    ask(clouds, CLAUDE, stream=False)
+    for _ in clouds.anthropic.messages.create(
+        model=CLAUDE, max_tokens=9, messages=[{"role": "user", "content": "hi"}], stream=True
+    ):
+        pass
+    rows = clouds.gateway.rows("SELECT cost_nano_usd FROM calls ORDER BY id DESC LIMIT 3")
+    # Sonnet 4.5 in the EU: 3.30, 0.33 cached, 4.125 and 6.60 written, 16.50 out, USD per million.
+    prices = {"3.30": 11, "0.33": 100, "4.125": 10, "6.60": 20, "16.50": 5}
+    by_hand = sum(Decimal(price) * count * 1000 for price, count in prices.items())
+    assert {row["cost_nano_usd"] for row in rows} == {int(by_hand)}
+
+
+def test_an_openai_client_is_answered_by_claude_on_bedrock(clouds: Clouds):
+    tool = {"type": "function", "function": {"name": "look", "parameters": TOOL["input_schema"]}}
+    answer = clouds.openai.chat.completions.create(
+        model=CLAUDE, messages=[{"role": "user", "content": "hi"}], tools=[tool]  # type: ignore[list-item]
+    )  # fmt: skip
+    [choice] = answer.choices
+    assert (choice.finish_reason, choice.message.content) == ("tool_calls", "Grüße ✓")
+    assert clouds.aws.seen[-1].json["tools"] == [TOOL]
+    pieces = clouds.openai.chat.completions.create(
+        model=CLAUDE, messages=[{"role": "user", "content": "hi"}], stream=True
+    )
+    said = "".join(one.choices[0].delta.content or "" for one in pieces if one.choices)
+    assert said == "Grüße ✓"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_other_models_are_asked_through_converse(clouds: Clouds, stream: bool):
+    messages = [
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}],
+        }
+    ]
+    answer = clouds.anthropic.messages.create(
+        model="eu.amazon.nova-lite-v1:0", max_tokens=9, messages=messages, stream=stream  # type: ignore[call-overload]
+    )  # fmt: skip
+    if stream:
+        said = "".join(event.delta.text for event in answer if event.type == "content_block_delta")
+    else:
+        said = answer.content[0].text
+        assert (answer.stop_reason, answer.usage.input_tokens) == ("end_turn", 11)
+    assert said == "Grüße ✓"
+    seen = clouds.aws.seen[-1]
+    assert seen.path.endswith("/converse-stream" if stream else "/converse")
+    assert seen.json == {
+        "messages": [
+            {"role": "user", "content": [{"text": "hi"}, {"cachePoint": {"type": "default"}}]}
+        ],
+        "inferenceConfig": {"maxTokens": 9},
+    }
+
+
+def test_an_error_comes_in_the_clients_shape_with_bedrocks_words(clouds: Clouds):
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        ask(clouds, "refused")
+    assert caught.value.body == {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "message": "max_tokens: too large",
+            "details": {"upstream": {"message": "max_tokens: too large"}},
+        },
+        "request_id": caught.value.body["request_id"],  # type: ignore[index]
+    }
+
+
+def test_an_exception_in_the_stream_is_anthropics_error_event(clouds: Clouds):
+    with pytest.raises(anthropic.APIStatusError, match="Too many requests"):
+        list(ask(clouds, "throttled", stream=True))  # type: ignore[call-overload]
+    with pytest.raises(anthropic.APIStatusError, match="premature close"):
+        list(ask(clouds, "cut", stream=True))  # type: ignore[call-overload]
+
+
+def test_a_bedrock_api_key_goes_without_a_signature(clouds: Clouds):
+    ask(clouds, "by-key")
+    assert clouds.aws.seen[-1].header("authorization") == "Bearer bedrock-api-key"
+    assert clouds.aws.seen[-1].header("x-amz-date") is None
+
+
+def test_vertex_has_the_model_in_the_path_and_the_stream_in_the_body(clouds: Clouds):
+    start = "/v1/projects/acme-1/locations/europe-west1/publishers/anthropic/models"
+    model = "claude-sonnet-4-5@20250929"
+    ask(clouds, model, extra_headers={"anthropic-beta": "context-1m"})
+    seen = clouds.google.seen[-1]
+    assert seen.path == f"{start}/claude-sonnet-4-5%4020250929:rawPredict"
+    assert seen.json == {
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hi"}],
+        "anthropic_version": "vertex-2023-10-16",
+    }
+    assert (seen.header("anthropic-beta"), seen.header("anthropic-version")) == ("context-1m", None)
+    events = list(ask(clouds, model, stream=True))  # type: ignore[call-overload]
+    assert [event.type for event in events] == [event["type"] for event in EVENTS]
+    assert clouds.google.seen[-1].path.endswith(":streamRawPredict")
+    assert clouds.google.seen[-1].json["stream"] is True
+    count = clouds.anthropic.messages.count_tokens(
+        model=model, messages=[{"role": "user", "content": "hi"}]
+    )
+    assert count.input_tokens == 7
+    assert clouds.google.seen[-1].json["model"] == model
