@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from corpus.checks import Verdict, check
-from corpus.records import SHAPE_OF, Record, default_folder, read
+from corpus.records import Record, default_folder, read
 
 _VERDICTS: Final[tuple[Verdict, ...]] = ("pass", "carried", "lost", "failed")
 _SHOWN: Final = 5
@@ -33,7 +33,7 @@ class Report:
 
     def add(self, record: Record, *, every_byte: bool) -> None:
         self.records[record.api] += 1
-        if record.api not in SHAPE_OF:
+        if record.shape is None:
             self.unread[record.api] += 1
             return
         worst: Verdict = "pass"

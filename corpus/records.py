@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeGuard, cast
 
+from corpus import invoked
 from metis.wire import UPSTREAM_SHAPES
+from metis.wire.bedrock_converse import BEDROCK_CONVERSE
 from metis.wire.codec import ShapeName, UpstreamShape
 
 Json = dict[str, Any]
 
-SHAPE_OF: Final[dict[str, ShapeName]] = {
+_SHAPE_OF: Final[dict[str, ShapeName]] = {
     "anthropic.messages": "anthropic_messages",
     "openai.chat": "openai_chat",
     "openai.responses": "openai_responses",
     "bedrock.converse": "bedrock_converse",
+    "vertex.anthropic": "anthropic_messages",
 }
+_BY_NAME: Final[dict[str, UpstreamShape]] = {shape.name: shape for shape in UPSTREAM_SHAPES}
 # An answer of 400 that says so was given to a request that is none of its API.
 _ANSWER_FIELDS: Final = frozenset({"content", "choices", "output"})
 _MALFORMED: Final = "expected shape"
@@ -28,20 +32,19 @@ _MALFORMED: Final = "expected shape"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One exchange: bodies of request and answer, or the bytes of an event stream; None where there is none."""
+    """One exchange: bodies of request and answer, or the bytes of an event stream; None where there is none.
+
+    `shape` is the one that reads it, None where there is none yet.
+    """
 
     name: str
     api: str
+    shape: UpstreamShape | None
     features: tuple[str, ...]
     request: Json | None
     status: int
     answer: Json | None
     stream: bytes | None
-
-    @property
-    def shape(self) -> UpstreamShape:
-        wanted = SHAPE_OF[self.api]
-        return next(shape for shape in UPSTREAM_SHAPES if shape.name == wanted)
 
 
 def default_folder() -> Path:
@@ -80,13 +83,21 @@ def _record(raw: Json) -> Record:
     if response["status"] == 400 and _MALFORMED in str(answer):
         body = None
     stream = response.get("sse")
-    framed = response.get("eventstream_b64")
+    stream = stream.encode() if stream else None
+    if "eventstream_b64" in response:
+        stream = base64.b64decode(response["eventstream_b64"])
+    shape = _BY_NAME.get(_SHAPE_OF.get(raw["api"], ""))
+    if raw["api"] == "bedrock.invoke":
+        shape = invoked.shape_of(body)
+        if shape is BEDROCK_CONVERSE and stream:
+            stream = invoked.converse_frames(stream)
     return Record(
         name=raw["id"],
         api=raw["api"],
+        shape=shape,
         features=tuple(raw.get("features", ())),
         request=body if isinstance(body, dict) else None,
         status=response["status"],
         answer=answer if _is_answer(answer) else None,
-        stream=base64.b64decode(framed) if framed else stream.encode() if stream else None,
+        stream=stream,
     )
