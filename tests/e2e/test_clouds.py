@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import anthropic
 import openai
 import pytest
+from botocore.eventstream import EventStreamBuffer
+from tests.answers import usual
 from tests.client import send
 from tests.clouds import ACCESS, EVENTS, bedrock, event_text, vertex
 from tests.inprocess import InProcessGateway
@@ -230,3 +234,103 @@ def test_vertex_has_the_model_in_the_path_and_the_stream_in_the_body(clouds: Clo
     )
     assert count.input_tokens == 7
     assert clouds.google.seen[-1].json["model"] == model
+
+
+class Inbound:
+    """Clients that speak to a cloud, with Metis in its place."""
+
+    def __init__(self, gateway: InProcessGateway) -> None:
+        self.bedrock = anthropic.AnthropicBedrock(
+            api_key=gateway.key, aws_region="eu-central-1", base_url=gateway.url, max_retries=0
+        )
+        self.vertex = anthropic.AnthropicVertex(
+            access_token=gateway.key,
+            project_id="p",
+            region="r",
+            base_url=f"{gateway.url}/v1",
+            max_retries=0,
+        )
+
+
+@pytest.fixture(scope="module")
+def inbound(clouds: Clouds) -> Inbound:
+    return Inbound(clouds.gateway)
+
+
+HI: list[anthropic.types.MessageParam] = [{"role": "user", "content": "hi"}]
+
+
+def test_a_bedrock_client_is_answered_by_bedrock(clouds: Clouds, inbound: Inbound):
+    answer = inbound.bedrock.messages.create(
+        model=CLAUDE, max_tokens=9, messages=HI, extra_body={"anthropic_beta": ["context-1m"]}
+    )
+    assert answer.content[1].text == "Grüße ✓"  # type: ignore[union-attr]
+    seen = clouds.aws.seen[-1]
+    assert seen.path == "/model/eu.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke"
+    assert seen.json == {
+        "max_tokens": 9,
+        "messages": HI,
+        "anthropic_version": "bedrock-2023-05-31",
+        "anthropic_beta": ["context-1m"],
+    }
+    with inbound.bedrock.messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as stream:
+        final = stream.get_final_message()
+    assert (final.stop_reason, final.usage.output_tokens) == ("tool_use", 5)
+    assert clouds.aws.seen[-1].path.endswith("/invoke-with-response-stream")
+
+
+def test_what_a_bedrock_client_gets_is_awss_framing_by_awss_own_reader(clouds: Clouds):
+    path = f"/model/{CLAUDE}/invoke-with-response-stream"
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": HI}
+    headers = {"authorization": f"Bearer {clouds.gateway.key}"}
+    reply = send(clouds.gateway.port, path, json.dumps(body).encode(), headers)
+    assert reply.headers["content-type"] == "application/vnd.amazon.eventstream"
+    assert reply.headers["x-metis-fidelity"].startswith("edited=")
+    buffer = EventStreamBuffer()
+    buffer.add_data(reply.body)
+    chunks = [json.loads(message.payload)["bytes"] for message in buffer]
+    assert [base64.b64decode(chunk) for chunk in chunks] == [event_text(one) for one in EVENTS]
+
+
+def test_errors_of_a_bedrock_client_have_bedrocks_form(clouds: Clouds, inbound: Inbound):
+    with pytest.raises(anthropic.BadRequestError, match="max_tokens: too large") as caught:
+        inbound.bedrock.messages.create(model="refused", max_tokens=9, messages=HI)
+    assert caught.value.response.headers["x-amzn-errortype"] == "ValidationException"
+    assert caught.value.body["message"] == "max_tokens: too large"  # type: ignore[index]
+    with pytest.raises(Exception, match="Too many requests"):
+        list(
+            inbound.bedrock.messages.create(
+                model="throttled", max_tokens=9, messages=HI, stream=True
+            )
+        )
+
+
+def test_a_vertex_client_is_answered_by_vertex_and_by_bedrock(clouds: Clouds, inbound: Inbound):
+    model = "claude-sonnet-4-5@20250929"
+    answer = inbound.vertex.messages.create(model=model, max_tokens=9, messages=HI)
+    assert answer.stop_reason == "tool_use"
+    assert clouds.google.seen[-1].path.endswith(f"/{model.replace('@', '%40')}:rawPredict")
+    with inbound.vertex.messages.stream(model=CLAUDE, max_tokens=9, messages=HI) as stream:
+        assert stream.get_final_message().stop_reason == "tool_use"
+    assert clouds.aws.seen[-1].path.endswith("/invoke-with-response-stream")
+    count = inbound.vertex.messages.count_tokens(model=model, messages=HI)
+    assert count.input_tokens == 7
+
+
+@pytest.mark.parametrize("model", [CLAUDE, "claude-sonnet-4-5@20250929"])
+def test_a_clouds_client_is_answered_by_anthropic_itself(tmp_path: Path, model: str):
+    upstream = FakeUpstream(usual)
+    config = f'[providers.anthropic]\nbase_url = "{upstream.url}"\napi_key_env = "K"\n'
+    gateway = InProcessGateway(tmp_path, config, environment={"K": "sk-ant-x"})
+    clients = Inbound(gateway)
+    for client in (clients.bedrock, clients.vertex):
+        with client.messages.stream(model=model, max_tokens=9, messages=HI) as stream:
+            assert stream.get_final_message().content
+        seen = upstream.seen[-1]
+        assert seen.path == "/v1/messages"
+        assert seen.json["model"] == "claude-sonnet-4-5-20250929"
+        assert "anthropic_version" not in seen.json
+        assert seen.header("anthropic-version") == "2023-06-01"
+        assert gateway.key not in str(seen.headers)
+    gateway.stop()
+    upstream.close()

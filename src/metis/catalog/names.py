@@ -129,6 +129,25 @@ def _without_brackets(raw: str) -> tuple[str, tuple[str, ...]]:
     return raw, tuple(found)
 
 
+# As Bedrock and Vertex AI write what Anthropic calls `claude-sonnet-4-5-20250929`:
+# `eu.anthropic.claude-sonnet-4-5-20250929-v1:0`, `claude-sonnet-4-5@20250929`.
+_ON_BEDROCK: Final = re.compile(
+    r"(?:[a-z-]+\.)?anthropic\.(claude-[a-z0-9.-]+?)(?:-v\d+(?::\d+)?)?"
+)
+_ON_VERTEX: Final = re.compile(r"(claude-[a-z0-9.-]+)@(\d{8}|default)")
+
+
+def without_cloud(name: str) -> str:
+    """A cloud's name for a Claude model as Anthropic's own; any other name as it is."""
+    found = _ON_BEDROCK.fullmatch(name)
+    if found is not None:
+        return found[1]
+    found = _ON_VERTEX.fullmatch(name)
+    if found is None:
+        return name
+    return found[1] if found[2] == "default" else f"{found[1]}-{found[2]}"
+
+
 @lru_cache(maxsize=_MOST_NAMES)
 def family_of(name: str) -> str | None:
     """Who made a model, by its name alone (`openai`, `anthropic`, ...); None for names of no known family."""

@@ -11,9 +11,10 @@ import structlog
 from metis.errors import Forbidden, LedgerError, MetisError, NotFound, RequestError, RequestTimeout
 from metis.facts.identity import Principal
 from metis.gateway.authentication import Authenticated, AuthFailure, authenticate
+from metis.gateway.cloud_dialects import BedrockSink, as_messages
 from metis.gateway.decoding import decode_body
 from metis.gateway.door import DoorState
-from metis.gateway.exchange import Exchange
+from metis.gateway.exchange import Exchange, ReplySink
 from metis.gateway.model_list import unlisted_model
 from metis.gateway.paths import Route, find_route, shape_of
 from metis.gateway.relay_paths import is_relay, relay_path
@@ -22,6 +23,7 @@ from metis.http.known_heads import RequestHead
 from metis.http.server import HttpRequest, RequestReader
 from metis.ir.response import ErrorInfo
 from metis.trace.events import AuthFailed
+from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound
 from metis.turn.refusals import OWN_FAILURE, refusal
 
@@ -256,14 +258,26 @@ class ClientConnection(asyncio.Protocol):
         encoding = head.named.get(b"content-encoding")
         if encoding is not None:
             body = decode_body(body, encoding, self._state.settings.max_body_bytes)
+        sink: ReplySink = self
+        notes: tuple[FidelityNote, ...] = ()
+        if route.cloud:
+            head, body, notes = as_messages(head, body, route)
+            sink = BedrockSink(self) if route.cloud == "bedrock" else self
         inbound = Inbound(
-            route.operation, route.shape, head, body, principal, client_credential, received_ns
+            route.operation,
+            route.shape,
+            head,
+            body,
+            principal,
+            client_credential,
+            received_ns,
+            notes=notes,
         )
-        self._begin(inbound)
+        self._begin(inbound, sink)
 
-    def _begin(self, inbound: Inbound) -> None:
+    def _begin(self, inbound: Inbound, sink: ReplySink) -> None:
         state = self._state
-        exchange = self._exchange = Exchange(self, state)
+        exchange = self._exchange = Exchange(sink, state)
         state.counters.add("active_turns")
         exchange.begin(state.engine(), inbound)
 
@@ -284,7 +298,8 @@ class ClientConnection(asyncio.Protocol):
                 received_ns=time.perf_counter_ns(),
                 relay_to=wanted.provider,
                 relay_path=wanted.path + (b"?" + head.query if head.query else b""),
-            )
+            ),
+            self,
         )
 
     def _authenticate(self, head: RequestHead) -> Authenticated:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 
 class Route(NamedTuple):
     """What is wanted: an operation the turn knows, or one the door answers itself.
 
     `models` and `model` (with `argument` its id), `root`, `health`, `ready`, `unknown`.
-    `is_turn`: a POST to it is for the turn.
+    `is_turn`: a POST to it is for the turn. `cloud`: the body is in a cloud's dress (see `cloud_dialects`), the model
+    (`argument`) and the wish for a `stream` are in the path.
     """
 
     operation: str
@@ -17,6 +20,8 @@ class Route(NamedTuple):
     methods: tuple[bytes, ...]
     argument: str = ""
     is_turn: bool = False
+    cloud: str = ""
+    stream: bool = False
 
 
 _POST: Final = (b"POST",)
@@ -39,6 +44,10 @@ UNKNOWN: Final = Route("unknown", "", ())
 _V1: Final = b"/v1"
 _MODEL_PREFIX: Final = b"/models/"
 _MOST_V1: Final = 2
+_INVOKE: Final = re.compile(rb"/model/([^/]+)/(invoke|invoke-with-response-stream)")
+_PREDICT: Final = re.compile(
+    rb"/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/([^/]+):(rawPredict|streamRawPredict)"
+)
 # As clients write them: looked up before anything is taken apart.
 _AS_WRITTEN: Final = {
     prefix + path: route
@@ -63,7 +72,30 @@ def find_route(path: bytes) -> Route:
     bare = bare.rstrip(b"/") if len(bare) > 1 else bare
     if bare.startswith(_MODEL_PREFIX) and len(bare) > len(_MODEL_PREFIX):
         return Route("model", "", _GET, bare[len(_MODEL_PREFIX) :].decode("utf-8", "replace"))
-    return ROUTES.get(bare, UNKNOWN) if bare not in (b"", b"/") else ROUTES[b"/"]
+    found = ROUTES.get(bare) if bare not in (b"", b"/") else ROUTES[b"/"]
+    return found or _find_cloud_route(bare)
+
+
+def _find_cloud_route(path: bytes) -> Route:
+    """InvokeModel of Bedrock and rawPredict of Vertex AI, as their own SDKs write the paths."""
+    invoked = _INVOKE.fullmatch(path)
+    if invoked is not None:
+        stream = invoked[2] != b"invoke"
+        return _in_a_cloud("generate", "bedrock", invoked[1], stream=stream)
+    predicted = _PREDICT.fullmatch(path)
+    if predicted is None:
+        return UNKNOWN
+    if predicted[1] == b"count-tokens":
+        return _in_a_cloud("count_tokens", "vertex", b"", stream=False)
+    stream = predicted[2] == b"streamRawPredict"
+    return _in_a_cloud("generate", "vertex", predicted[1], stream=stream)
+
+
+def _in_a_cloud(operation: str, cloud: str, model: bytes, *, stream: bool) -> Route:
+    argument = unquote(model.decode("latin-1"))
+    return Route(
+        operation, "anthropic_messages", _POST, argument, is_turn=True, cloud=cloud, stream=stream
+    )
 
 
 def shape_of(route: Route, named: dict[bytes, bytes]) -> str:

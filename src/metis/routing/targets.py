@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from metis.catalog.models import family_of, normalise
+from metis.catalog.names import without_cloud
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,8 @@ class Directory:
     def resolve(self, name: str, shape: str) -> Resolved | None:
         """Who serves `name` for a client of `shape`; None when nobody is known to.
 
-        In order: aliases; `provider/model`; a target's claims; a family's name when only one provider
-        could mean it; a target that serves any name, the client's shape first.
+        In order: aliases; `provider/model`; a target's claims; a cloud's name as the model's own; a family's name
+        when only one provider could mean it; a target that serves any name, the client's shape first.
         """
         aliased = self.aliases.get(name)
         if aliased is not None and aliased != name:
@@ -58,9 +59,16 @@ class Directory:
                 if target.name == prefix:
                     return Resolved(target.name, _sent(rest), f"named provider {prefix!r}")
         model = _sent(name)
+        plain = without_cloud(model)
         for target in self.targets:
-            if any(fnmatchcase(model, claim) for claim in target.claims):
+            # `claude-*` claims a cloud's spelling too, but does not mean it.
+            if any(
+                fnmatchcase(model, claim) and (plain == model or not fnmatchcase(plain, claim))
+                for claim in target.claims
+            ):
                 return Resolved(target.name, model, f"{target.name} serves {model!r}")
+        if plain != model:
+            return self._resolve_plain(plain, shape)
         paid = [target for target in self.targets if not target.free]
         if len(paid) == 1 and family_of(model) is not None:
             return Resolved(paid[0].name, model, f"{paid[0].name} is the only provider")

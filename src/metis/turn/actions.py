@@ -12,6 +12,7 @@ from metis.facts.identity import Principal
 from metis.http.known_heads import RequestHead
 from metis.providers.provider import Origin
 from metis.trace.events import AnyForm
+from metis.trace.events.turn import FidelityNote
 
 
 class Inbound(msgspec.Struct, frozen=True):
@@ -19,7 +20,8 @@ class Inbound(msgspec.Struct, frozen=True):
 
     `operation`: generate, count_tokens, embeddings, completions. `shape`: the API shape of the
     path. `client_credential`: the client brought its own provider credential (x-metis-key was used).
-    `received_ns`: monotonic nanoseconds. A `relay` names its provider and path itself.
+    `received_ns`: monotonic nanoseconds. A `relay` names its provider and path itself. `notes`: what the door
+    has edited already.
     """
 
     operation: str
@@ -31,6 +33,7 @@ class Inbound(msgspec.Struct, frozen=True):
     received_ns: int = 0
     relay_to: str = ""
     relay_path: bytes = b""
+    notes: tuple[FidelityNote, ...] = ()
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -397,7 +397,7 @@ class Turn:
 
     def _fidelity(self) -> tuple[FidelityNote, ...]:
         outbound, receiver = self._outbound, self._receiver
-        notes = outbound.notes if outbound is not None else ()
+        notes = self._inbound.notes + (outbound.notes if outbound is not None else ())
         return notes + receiver.notes() if receiver is not None else notes
 
     def _reply_lines(self) -> bytes:

@@ -14,8 +14,13 @@ from typing import Final
 import msgspec
 
 from metis.errors import CodecError
-from metis.wire.event_stream import EventStreamDecoder, Frame
-from metis.wire.sse import encode_event
+from metis.wire.event_stream import (
+    EventStreamDecoder,
+    Frame,
+    encode_event_frame,
+    encode_exception_frame,
+)
+from metis.wire.sse import SseDecoder, encode_event
 
 VERSION: Final = "bedrock-2023-05-31"
 CONTENT_TYPE: Final = b"application/vnd.amazon.eventstream"
@@ -41,9 +46,28 @@ class _Exception(msgspec.Struct):
     message: str = ""
 
 
+class _NamedError(msgspec.Struct):
+    type: str = ""
+    message: str = ""
+
+
+class _ErrorEvent(msgspec.Struct):
+    error: _NamedError = msgspec.field(default_factory=_NamedError)
+
+
+# The other way round, for clients that read AWS's streams.
+ERROR_NAMES: Final = {
+    **{kind: name for name, kind in _ERROR_TYPES.items()},
+    "authentication_error": "accessDeniedException",
+    "permission_error": "accessDeniedException",
+    "not_found_error": "resourceNotFoundException",
+    "request_too_large": "validationException",
+}
+
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_exception = msgspec.json.Decoder(_Exception).decode
+_decode_error_event = msgspec.json.Decoder(_ErrorEvent).decode
 
 
 class InvokeUnframer:
@@ -86,3 +110,31 @@ def _failed(frame: Frame) -> bytes:
         "details": {"upstream": {"name": name}},
     }
     return encode_event(msgspec.json.encode({"type": "error", "error": error}), "error")
+
+
+class InvokeFramer:
+    """The way back: feed Anthropic's server-sent events, get frames. Pings are left out: AWS has none."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self) -> None:
+        self._events = SseDecoder()
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises CodecError on one event of absurd length."""
+        return b"".join([_framed(event.event, event.data) for event in self._events.feed(data)])
+
+
+def _framed(name: str, data: bytes) -> bytes:
+    if name == "ping":
+        return b""
+    if name == "error":
+        try:
+            error = _decode_error_event(data).error
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            error = _NamedError(message=data.decode("utf-8", "replace"))
+        exception = ERROR_NAMES.get(error.type, "internalServerException")
+        return encode_exception_frame(exception, msgspec.json.encode({"message": error.message}))
+    return encode_event_frame(
+        "chunk", msgspec.json.encode({"bytes": base64.b64encode(data).decode("ascii")})
+    )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metis.catalog.names import AUTO_NAMES, ModelName, family_of, normalise, suggest
+from metis.catalog.names import AUTO_NAMES, ModelName, family_of, normalise, suggest, without_cloud
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,21 @@ def test_near_misses_are_suggested_nearest_first() -> None:
     assert suggest("gpt5-mini", known)[0] == "openai/gpt-5-mini"
     assert suggest("zebra", known) == ()
     assert suggest("gpt-5.5", []) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929"),
+        ("anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku-20240307"),
+        ("us-gov.anthropic.claude-opus-4-6-v1", "claude-opus-4-6"),
+        ("global.anthropic.claude-opus-5", "claude-opus-5"),
+        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929"),
+        ("claude-opus-5@default", "claude-opus-5"),
+        ("amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"),
+        ("claude-sonnet-4-5", "claude-sonnet-4-5"),
+        ("arn:aws:bedrock:x:1:inference-profile/y", "arn:aws:bedrock:x:1:inference-profile/y"),
+    ],
+)
+def test_a_clouds_name_for_claude_is_told_as_anthropics(name: str, plain: str) -> None:
+    assert without_cloud(name) == plain
