@@ -69,7 +69,11 @@ def _aws_signer(
             "AWS_BEARER_TOKEN_BEDROCK",
             field=f"providers.{name}",
         ) from exc
-    return aws_signer(name, settings.region or "", settings.profile, environment)
+    if not settings.region:
+        raise ConfigError(
+            "requests to AWS are signed for a region", field=f"providers.{name}.region"
+        )
+    return aws_signer(name, settings.region, settings.profile, environment)
 
 
 def _secret(

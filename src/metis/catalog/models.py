@@ -40,6 +40,8 @@ Capability = Literal[
 
 _MOST_NAMES: Final = 4096
 # Lists that resell others' models by the hundred: their own ids are the names, `:batch` cannot be asked for.
+# A price of Bedrock's for whatever region; the names there begin with one (`eu.`).
+_ANY_REGION: Final = "regional."
 _BATCH: Final = ":batch"
 _REDIRECT: Final = "~"  # OpenRouter's `~anthropic/claude-sonnet-latest`
 
@@ -122,6 +124,7 @@ def known_models(provider: str) -> tuple[str, ...]:
         for entry in prices.models
         if not entry.deprecated
         and not entry.model_id.startswith(_REDIRECT)
+        and not entry.model_id.startswith(_ANY_REGION)
         and not entry.model_id.endswith(_BATCH)
     )
 

@@ -235,7 +235,8 @@ def _providers(config: Config, *, online: bool) -> Iterator[Finding]:
 def _provider(config: Config, provider: Provider) -> Finding:
     at = f"{provider.origin.scheme}://{provider.origin.authority}{provider.prefix}"
     settings = config.providers[provider.name]
-    if provider.kind.auth == "none" or provider.credential is not None:
+    signed = provider.signer is not None
+    if provider.kind.auth == "none" or signed or provider.credential is not None:
         doubt = _doubtful_base_url(provider)
         if doubt:
             return Finding(provider.name, "warning", f"{at}: {doubt[0]}", doubt[1])

@@ -108,3 +108,9 @@ def test_limits_agree_with_what_the_provider_itself_lists(corpus: Path) -> None:
     }
     assert told
     assert ours == told
+
+
+def test_names_that_only_a_price_list_knows_are_not_listed() -> None:
+    listed = known_models("aws")
+    assert "amazon.nova-lite-v1:0" in listed
+    assert not [name for name in listed if name.startswith("regional.")]

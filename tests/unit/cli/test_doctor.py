@@ -52,6 +52,27 @@ def test_a_missing_provider_key_is_an_error_with_its_variable(metis, configured,
     }
 
 
+@pytest.mark.parametrize(
+    ("config", "status", "message"),
+    [
+        ('[providers.bedrock]\nregion = "eu-central-1"\n', "ok", "https://bedrock-runtime.eu-central-1"),
+        ("[providers.bedrock]\n", "error", "signed for a region"),
+        ("[providers.vertex]\n", "error", "needs a region"),
+        ('[providers.vertex]\nregion = "europe-west1"\n', "error", "needs a project"),
+    ],
+)  # fmt: skip
+def test_a_cloud_is_asked_for_what_it_needs(
+    metis, configured: Path, monkeypatch, config: str, status: str, message: str
+):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    configured.write_text(config)
+    _, found = _examined(metis)
+    finding = found.get("bedrock") or found["providers"]
+    assert finding["status"] == status
+    assert message in finding["message"]
+
+
 def test_a_base_url_with_an_endpoint_is_doubted(metis, configured: Path):
     configured.write_text(PROVIDER.format(url="https://api.anthropic.com/v1/messages"))
     code, found = _examined(metis)
