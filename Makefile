@@ -11,7 +11,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help run setup compile check format test test-compiled test-slow corpus bench bench-check bench-peers soak lock clean
+.PHONY: help run setup compile check format test test-compiled test-slow corpus fuzz bench bench-check bench-peers soak lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ test-slow: setup  ## real clients, kills, browsers
 
 corpus: setup  ## every recorded exchange through the codecs (ARGS="FOLDER --json FILE"; METIS_CORPUS names the folder)
 	@$(BIN)/python -m corpus $(ARGS)
+
+fuzz: setup  ## quarter of an hour of broken input through the codecs (SECONDS=n of CPU; ARGS="--seed 2")
+	@$(BIN)/python -m fuzz --seconds $(or $(SECONDS),900) $(ARGS)
 
 bench: compile  ## CPU and latency beside nginx's (ARGS="--quick --only 'sync 1 KB' --rounds 1"; PEERS=all adds other gateways)
 	@scripts/need nginx

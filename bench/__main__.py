@@ -21,7 +21,7 @@ from bench.peers import PEERS, chosen, install, installed, launch
 from bench.processes import end_on_sigterm, rss_mb
 from bench.report import Summary, summaries, table
 from bench.scenarios import SCENARIOS, Scenario
-from bench.specials import LIMITS, SPECIALS, Figures, Stage
+from bench.specials import SPECIALS, Figures, Stage, bound
 from bench.targets import Metis, Nginx, Target, Upstream
 
 
@@ -102,10 +102,8 @@ def _specials(names: Sequence[str], stage: Stage) -> dict[str, Figures]:
         print(f"\n{name}", flush=True)
         found[name] = {key: round(value, 3) for key, value in SPECIALS[name](stage).items()}
         for key, value in found[name].items():
-            limit = LIMITS.get(key)
-            said = (
-                "" if limit is None else f"  (at most {limit:g}){'' if value <= limit else ' OVER'}"
-            )
+            words, holds = bound(key, value)
+            said = f"  ({words}){'' if holds else ' MISSED'}" if words else ""
             print(f"  {key:55} {value:>10g}{said}", flush=True)
     return found
 

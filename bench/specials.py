@@ -1,6 +1,7 @@
 """The scenarios that are more than a load: starts, memory, two workers, thousands of streams, large bodies.
 
-Each gives figures by name, and says in the name what is counted; `LIMITS` holds what they may be at most.
+Each gives figures by name, and says in the name what is counted; `LIMITS` holds what they may be at most, `FLOORS` what
+they must be at least.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from bench import codec
 from bench.answers import MARK
 from bench.load import Plan
 from bench.measuring import Running, measure, plan_for
@@ -34,6 +36,7 @@ _SMALL: Final = SCENARIOS[0]
 _BIG: Final = Scenario(name="5 MB chat", shape="chat", connections=1, body_bytes=5_000_000)
 _MANY: Final = 5000
 _SLOW_CHUNKS: Final = 20
+_FEWEST_ROUNDS: Final = 5
 _SLOW_PACE_US: Final = 1_000_000
 
 
@@ -256,12 +259,18 @@ def large_bodies(stage: Stage) -> Figures:
         metis.stop()
 
 
+def codec_speed(stage: Stage) -> Figures:
+    """Decoding, encoding and folding in this process, without a gateway."""
+    return codec.measure(max(_FEWEST_ROUNDS, stage.rounds), stage.seconds)
+
+
 SPECIALS: Final[dict[str, Callable[[Stage], Figures]]] = {
     "start and memory": start_and_memory,
     "two workers": two_workers,
     "5000 slow streams": many_streams,
     "small requests beside 5 MB bodies": beside_large_bodies,
     "large bodies": large_bodies,
+    "codec speed": codec_speed,
 }
 LIMITS: Final = {
     "cold start ms, median of 3": 400.0,
@@ -275,4 +284,15 @@ LIMITS: Final = {
     "memory one 5 MB body takes, in its size": 2.0,
     "metis beside slow: p99 in that of alone": 2.0,
     "metis beside fast: p99 in that of alone": 2.0,
+    **codec.most(),
 }
+FLOORS: Final = codec.least()
+
+
+def bound(figure: str, value: float) -> tuple[str, bool]:
+    """What the figure is held to, in words ("" when to nothing), and whether it holds."""
+    if figure in LIMITS:
+        return f"at most {LIMITS[figure]:g}", value <= LIMITS[figure]
+    if figure in FLOORS:
+        return f"at least {FLOORS[figure]:g}", value >= FLOORS[figure]
+    return "", True

@@ -45,14 +45,14 @@ def check(record: Record, *, every_byte: bool = False) -> Iterator[Outcome]:
     if shape is None:
         return
     if record.request is not None:
-        yield _tried("request", lambda body=record.request: _same_request(shape, body))
+        yield _tried("request", lambda body=record.request: same_request(shape, body))
         yield _tried("edit", lambda body=record.request: _edit(shape, body))
         for other in UPSTREAM_SHAPES if isinstance(shape, Shape) else ():
             if other.name != shape.name:
                 what = f"to {other.name}"
                 yield _tried(what, lambda to=other, body=record.request: _cross(shape, to, body))
     if record.status == 200 and record.answer is not None:
-        yield _tried("answer", lambda body=record.answer: _same_answer(shape, body))
+        yield _tried("answer", lambda body=record.answer: same_answer(shape, body))
         for other in SHAPES:
             if other.name != shape.name:
                 what = f"answer to {other.name}"
@@ -61,7 +61,7 @@ def check(record: Record, *, every_byte: bool = False) -> Iterator[Outcome]:
                 )
     if record.stream is not None:
         yield _tried(
-            "stream", lambda data=record.stream: _stream(shape, data, every_byte=every_byte)
+            "stream", lambda data=record.stream: same_stream(shape, data, every_byte=every_byte)
         )
         for other in SHAPES:
             if other.name != shape.name:
@@ -100,12 +100,14 @@ def _packed(body: Any) -> bytes:
     )
 
 
-def _same_request(shape: UpstreamShape, body: Json) -> Found:
+def same_request(shape: UpstreamShape, body: Json) -> Found:
+    """Whether a request is equal after decoding and encoding. Raises what the codec raises."""
     encoded = shape.encode_request(shape.decode_request(_packed(body)))
     return _compared(body, json.loads(encoded.body), encoded.notes)
 
 
-def _same_answer(shape: UpstreamShape, body: Json) -> Found:
+def same_answer(shape: UpstreamShape, body: Json) -> Found:
+    """Whether an answer is equal after decoding and encoding. Raises what the codec raises."""
     response = shape.decode_response(_packed(body))
     encoded = shape.encode_response(response, _context(str(body.get("model", ""))))
     return _compared(body, json.loads(encoded.body), encoded.notes)
@@ -200,7 +202,8 @@ def _weighed(before: Json | Sequence[Value], after: Json, notes: Sequence[Note])
     return ("carried", "") if any(note.verb == "carried" for note in notes) else _PASS
 
 
-def _stream(shape: UpstreamShape, data: bytes, *, every_byte: bool) -> Found:
+def same_stream(shape: UpstreamShape, data: bytes, *, every_byte: bool) -> Found:
+    """Whether a stream gives the same events however it is cut. Raises what the codec raises."""
     whole = _events(shape, [data])
     dice = random.Random(len(data))
     cuts = {"random pieces": _pieces(data, dice), "random pieces again": _pieces(data, dice)}

@@ -66,6 +66,9 @@ class CitationDelta(msgspec.Struct, frozen=True):
     citation: dict[str, Any]
 
 
+Delta = TextDelta | ThinkingDelta | SignatureDelta | ArgumentsDelta | CitationDelta
+
+
 class BlockStop(msgspec.Struct, frozen=True):
     """`part` is the whole block where the origin repeats it at its end (Responses does), else None."""
 
@@ -123,11 +126,16 @@ StreamEvent = (
 
 
 class Fold:
-    """Gather a stream's events into the Response they describe: feed them in order, then `result()`."""
+    """Gather a stream's events into the Response they describe: feed them in order, then `result()`.
+
+    A delta for a block that never began says nothing.
+    """
 
     def __init__(self) -> None:
         self._start: Start | None = None
         self._parts: dict[int, Part] = {}
+        # What a block said since its part was told, joined once: adding text to text would cost its length squared.
+        self._said: dict[int, list[Delta]] = {}
         self._finish: Finish | None = None
         self._usage: Usage | None = None
         self._usage_raw: dict[str, Any] | None = None
@@ -141,14 +149,21 @@ class Fold:
 
     def feed(self, event: StreamEvent) -> None:
         match event:
+            case TextDelta() | ArgumentsDelta() | ThinkingDelta() | SignatureDelta():  # as most are
+                said = self._said.get(event.index)
+                if said is not None:
+                    said.append(event)
+            case CitationDelta(index=index):
+                if index in self._said:
+                    self._said[index].append(event)
+            case BlockStart(index=index, part=part):
+                self._parts[index], self._said[index] = part, []
+            case BlockStop(index=index, part=part):
+                if part is not None:
+                    self._parts[index], self._said[index] = part, []
             case Start():
                 self._start = event
                 self._usage = event.usage or self._usage
-            case BlockStart(index=index, part=part):
-                self._parts[index] = part
-            case BlockStop(index=index, part=part):
-                if part is not None:
-                    self._parts[index] = part
             case Finish():
                 self._finish = event
                 self._usage = event.usage or self._usage
@@ -162,8 +177,6 @@ class Fold:
                 self.ended = True
             case Heartbeat():
                 pass
-            case _:
-                self._parts[event.index] = _grown(self._parts[event.index], event)
 
     def result(self) -> Response:
         """The answer so far; `stop` is "error" when no Finish came."""
@@ -173,7 +186,9 @@ class Fold:
             response_id=start.response_id if start else "",
             model=start.model if start else "",
             created=start.created if start else 0,
-            parts=tuple(self._parts[index] for index in sorted(self._parts)),
+            parts=tuple(
+                _grown(self._parts[index], self._said[index]) for index in sorted(self._parts)
+            ),
             stop=finish.stop if finish else "error",
             stop_raw=finish.stop_raw if finish else "",
             stop_sequence=finish.stop_sequence if finish else None,
@@ -183,25 +198,42 @@ class Fold:
         )
 
 
-def _grown(
-    part: Part, event: TextDelta | ThinkingDelta | SignatureDelta | ArgumentsDelta | CitationDelta
-) -> Part:
-    """The block with one delta added; a delta that does not fit its block leaves it as it is."""
-    match event, part:
-        case (TextDelta(text=text), Text() | Refusal()) | (ThinkingDelta(text=text), Thinking()):
-            return msgspec.structs.replace(part, text=part.text + text)
-        case SignatureDelta(signature=signature), Thinking():
-            return msgspec.structs.replace(part, signature=(part.signature or "") + signature)
-        case ArgumentsDelta(text=text), ToolCall():
-            return msgspec.structs.replace(part, arguments=part.arguments + text)
-        case CitationDelta(citation=citation), Text():
-            return msgspec.structs.replace(part, citations=(*part.citations, citation))
-        case ArgumentsDelta(text=text), Opaque():
+def _grown(part: Part, said: list[Delta]) -> Part:
+    """The block with its deltas added; those that do not fit it leave it as it is."""
+    if not said:
+        return part
+    replace = msgspec.structs.replace
+    match part:
+        case Text():
+            citations = [one.citation for one in said if isinstance(one, CitationDelta)]
+            text = _joined(part.text, said, TextDelta)
+            return replace(part, text=text, citations=(*part.citations, *citations))
+        case Refusal():
+            return replace(part, text=_joined(part.text, said, TextDelta))
+        case Thinking():
+            signatures = [one.signature for one in said if isinstance(one, SignatureDelta)]
+            signature = (
+                "".join((part.signature or "", *signatures)) if signatures else part.signature
+            )
+            return replace(part, text=_joined(part.text, said, ThinkingDelta), signature=signature)
+        case ToolCall():
+            return replace(part, arguments=_joined(part.arguments, said, ArgumentsDelta))
+        case Opaque():
             # Server-side tool blocks stream their input too; gathered under the name Anthropic uses.
-            held = str(part.value.get("input_json", ""))
-            return msgspec.structs.replace(part, value={**part.value, "input_json": held + text})
+            if not any(isinstance(one, ArgumentsDelta) for one in said):
+                return part
+            held = _joined(str(part.value.get("input_json", "")), said, ArgumentsDelta)
+            return replace(part, value={**part.value, "input_json": held})
         case _:
             return part
+
+
+def _joined(
+    text: str,
+    said: list[Delta],
+    kind: type[TextDelta] | type[ThinkingDelta] | type[ArgumentsDelta],
+) -> str:
+    return "".join((text, *(one.text for one in said if isinstance(one, kind))))
 
 
 def unfold(response: Response) -> list[StreamEvent]:

@@ -39,13 +39,6 @@ def as_list(value: object) -> list[Any] | None:
     return cast(list[Any], value) if isinstance(value, list) else None
 
 
-def as_count(value: object) -> int:
-    """A token count; anything that is none counts as 0."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        return int(value)
-    return 0
-
-
 def join(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 

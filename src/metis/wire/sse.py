@@ -25,12 +25,13 @@ class ServerSentEvent(NamedTuple):
 class SseDecoder:
     """Feed bytes as they come; get the events they complete. Comments are dropped, `retry` and `id` too."""
 
-    __slots__ = ("_buffer", "_data", "_event", "_started")
+    __slots__ = ("_buffer", "_data", "_data_bytes", "_event", "_started")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._event = ""
         self._data: list[bytes] = []
+        self._data_bytes = 0
         self._started = False
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
@@ -70,10 +71,14 @@ class SseDecoder:
                 self._dispatch(events)
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._data_bytes += len(line)
             elif line.startswith(b"event:"):
                 self._event = line[6:].decode("utf-8", "replace").removeprefix(" ")
             elif line == b"data":
                 self._data.append(b"")
+                self._data_bytes += len(line)
+        if self._data:
+            self._refuse_giants()
         return events
 
     def finish(self) -> list[ServerSentEvent]:
@@ -83,13 +88,14 @@ class SseDecoder:
         return events
 
     def _refuse_giants(self) -> None:
-        if len(self._buffer) > MAX_EVENT_BYTES:
+        if len(self._buffer) + self._data_bytes > MAX_EVENT_BYTES:
             raise CodecError(f"one stream event is over {MAX_EVENT_BYTES} bytes")
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data:
             events.append(ServerSentEvent(self._event, b"\n".join(self._data)))
             self._data = []
+            self._data_bytes = 0
         self._event = ""
 
 

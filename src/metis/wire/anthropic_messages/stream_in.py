@@ -42,11 +42,12 @@ _EMPTY_INPUT = ("{}", "null", '""')
 
 @dataclass(slots=True)
 class _Open:
-    """A block under way. `pieces` is the input text so far; `value` an opaque block as it grows."""
+    """A block under way. `pieces` is the input so far; `value` an opaque block, `grown` what was added to its texts."""
 
     part: Part
     pieces: list[str] = field(default_factory=list[str])
     value: Json = field(default_factory=dict[str, object])
+    grown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
 class _Piece(msgspec.Struct):
@@ -226,7 +227,7 @@ class AnthropicStreamDecoder:
                 if piece:
                     out.append(ArgumentsDelta(index, piece))
             case _, Opaque():
-                _grow(opened.value, delta.left)
+                _grow(opened, delta.left)
             case _:
                 pass  # a delta of a kind this codec does not know, for a block it does
 
@@ -250,7 +251,7 @@ class AnthropicStreamDecoder:
                     out.append(ArgumentsDelta(index, str(opened.value.get("whole", "{}"))))
                 out.append(BlockStop(index))
             case Opaque() as part:
-                whole = msgspec.structs.replace(part, value=_with_input(opened))
+                whole = msgspec.structs.replace(part, value=_whole_value(opened))
                 out.append(BlockStop(index, whole))
             case _:
                 out.append(BlockStop(index))
@@ -295,24 +296,26 @@ def _whole_finish(message: Response) -> Finish:
     )
 
 
-def _grow(value: Json, delta: Json) -> None:
+def _grow(opened: _Open, delta: Json) -> None:
     """Add a delta of a kind without a word in the IR: strings are appended, all else replaces."""
     for key, piece in delta.items():
-        held = value.get(key)
-        if isinstance(piece, str) and isinstance(held, str):
-            value[key] = held + piece
+        if isinstance(piece, str) and isinstance(opened.value.get(key), str):
+            opened.grown.setdefault(key, []).append(piece)
         else:
-            value[key] = piece
+            opened.value[key] = piece
+            opened.grown.pop(key, None)
 
 
-def _with_input(opened: _Open) -> Json:
-    """An opaque block at its end, the `input` that came in pieces put in its place."""
+def _whole_value(opened: _Open) -> Json:
+    """An opaque block at its end, what came in pieces put together: its texts, and its `input`."""
+    texts = {key: "".join((opened.value[key], *more)) for key, more in opened.grown.items()}
+    value = {**opened.value, **texts}
     text = "".join(opened.pieces)
     if not text:
-        return opened.value
+        return value
     try:
         whole = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         whole = text
     found = as_object(whole)
-    return {**opened.value, "input": whole if found is None else found}
+    return {**value, "input": whole if found is None else found}

@@ -6,8 +6,12 @@ docs/en/build-with-claude/prompt-caching ("Tracking cache performance").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from metis.facts.usage import Usage
-from metis.wire.fields import Json, as_count, as_object
+from metis.wire.counts import as_count, tool_counts
+from metis.wire.fields import Json, as_list, as_object
 
 _COUNTS = (
     "input_tokens",
@@ -17,27 +21,57 @@ _COUNTS = (
 )
 
 
+# What a request may hold of compactions and advice is told nowhere; beyond this it is nonsense.
+_MOST_ITERATIONS: Final = 1000
+
+
 def usage_of(raw: Json) -> Usage:
     """Read a usage object; fields that are absent, null or of another type count as 0.
 
-    `input_tokens` already excludes cache reads and writes. Writes are split by `cache_creation`; what
-    `cache_creation_input_tokens` counts beyond that split is taken as 5-minute writes, the default ttl.
+    `input_tokens` already excludes cache reads and writes. Compactions are billed and stand in no total,
+    so theirs are added (anthropic-sdk-python, BetaUsage.iterations). An advisor's tokens stand in none
+    either, and are another model's: its requests are counted, so that their price shows as unknown.
     """
-    split = as_object(raw.get("cache_creation")) or {}
-    written_1h = as_count(split.get("ephemeral_1h_input_tokens"))
-    written_5m = as_count(split.get("ephemeral_5m_input_tokens"))
-    unsplit = as_count(raw.get("cache_creation_input_tokens")) - written_5m - written_1h
-    tools = as_object(raw.get("server_tool_use")) or {}
+    tools = tool_counts(as_object(raw.get("server_tool_use")) or {})
+    iterations = as_list(raw.get("iterations"))
+    if not iterations:
+        return _counted(raw, (), tools)
+    told = [one for one in map(as_object, iterations[:_MOST_ITERATIONS]) if one is not None]
+    advised = sum(one.get("type") == "advisor_message" for one in told)
+    if advised:
+        tools["advisor_message_requests"] = advised
+    return _counted(raw, [one for one in told if one.get("type") == "compaction"], tools)
+
+
+def _counted(raw: Json, beside: Sequence[Json], server_tools: dict[str, int]) -> Usage:
+    """The sum of a usage object and of those that are billed beside it."""
+    fresh = read = short = long = output = 0
+    for one in (raw, *beside):
+        fresh += as_count(one.get("input_tokens"))
+        read += as_count(one.get("cache_read_input_tokens"))
+        written_5m, written_1h = _written(one)
+        short += written_5m
+        long += written_1h
+        output += as_count(one.get("output_tokens"))
     details = as_object(raw.get("output_tokens_details")) or {}
     return Usage(
-        input_tokens=as_count(raw.get("input_tokens")),
-        cache_read_tokens=as_count(raw.get("cache_read_input_tokens")),
-        cache_write_5m_tokens=written_5m + max(0, unsplit),
-        cache_write_1h_tokens=written_1h,
-        output_tokens=as_count(raw.get("output_tokens")),
+        input_tokens=fresh,
+        cache_read_tokens=read,
+        cache_write_5m_tokens=short,
+        cache_write_1h_tokens=long,
+        output_tokens=output,
         reasoning_tokens=as_count(details.get("thinking_tokens")),
-        server_tools={name: as_count(count) for name, count in tools.items() if as_count(count)},
+        server_tools=server_tools,
     )
+
+
+def _written(raw: Json) -> tuple[int, int]:
+    """Cache writes of 5 minutes and of an hour. What the split leaves out is taken as 5 minutes, the default ttl."""
+    split = as_object(raw.get("cache_creation")) or {}
+    long = as_count(split.get("ephemeral_1h_input_tokens"))
+    short = as_count(split.get("ephemeral_5m_input_tokens"))
+    unsplit = as_count(raw.get("cache_creation_input_tokens")) - short - long
+    return short + max(0, unsplit), long
 
 
 def merge_usage(earlier: Json, later: Json) -> Json:

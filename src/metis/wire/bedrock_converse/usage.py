@@ -9,7 +9,8 @@ from typing import Final
 
 from metis.facts.usage import Usage
 from metis.ir.response import StopReason
-from metis.wire.fields import Json, as_count, as_list, as_object
+from metis.wire.counts import as_count, tool_counts
+from metis.wire.fields import Json, as_list, as_object
 
 STOP_IN: Final[dict[str, StopReason]] = {
     "end_turn": "end_turn",
@@ -46,5 +47,5 @@ def usage_of(raw: Json) -> Usage:
         cache_write_5m_tokens=max(0, as_count(raw.get("cacheWriteInputTokens")) - written_1h),
         cache_write_1h_tokens=written_1h,
         output_tokens=as_count(raw.get("outputTokens")),
-        server_tools={name: as_count(count) for name, count in tools.items() if as_count(count)},
+        server_tools=tool_counts(tools),
     )

@@ -6,7 +6,7 @@ without an index (Mistral), all under index 0 with their own ids, repeated empty
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from metis.ir.content import ToolCall
@@ -24,7 +24,7 @@ class _Call:
     name: str
     kind: Literal["function", "custom"]
     opened: bool = False
-    waiting: str = ""  # arguments that came before the name
+    waiting: list[str] = field(default_factory=list[str])  # arguments that came before the name
 
 
 class CallReader:
@@ -86,8 +86,8 @@ class CallReader:
         text = _arguments(fields.get("input" if custom else "arguments"))
         if text and call.opened:
             events.append(ArgumentsDelta(call.index, text))
-        else:
-            call.waiting += text
+        elif text:
+            call.waiting.append(text)
         return next_index
 
     def _key(self, entry: Object, call_id: str, name: str) -> int:
@@ -112,8 +112,8 @@ def _open(call: _Call, events: list[StreamEvent]) -> None:
     part = ToolCall(call_id=call.call_id, name=call.name, arguments="", kind=call.kind)
     events.append(BlockStart(index=call.index, part=part))
     if call.waiting:
-        events.append(ArgumentsDelta(call.index, call.waiting))
-        call.waiting = ""
+        events.append(ArgumentsDelta(call.index, "".join(call.waiting)))
+        call.waiting.clear()
 
 
 def _text(value: object) -> str:

@@ -161,10 +161,14 @@ class ChatStreamDecoder:
             self._calls.close(events)
 
     def _delta(self, delta: Object, events: list[StreamEvent]) -> None:
-        text = delta.get("content")
-        if text and len(delta) == 1 and isinstance(text, str) and isinstance(self._prose, Text):
-            events.append(TextDelta(self._prose_index, text))  # as most deltas are
-            return
+        if len(delta) == 1:  # as most deltas are
+            text = delta.get("content")
+            if text and isinstance(text, str) and isinstance(self._prose, Text):
+                events.append(TextDelta(self._prose_index, text))
+                return
+            if delta.get("tool_calls"):
+                self._call(delta, events)
+                return
         if self._thinking.wants(delta):
             self._close_text(events)
             self._next_index = self._thinking.read(delta, self._next_index, events)
@@ -179,12 +183,15 @@ class ChatStreamDecoder:
             self._say(Refusal(text=""), refusal, events)
         self._annotate(delta.get("annotations"), events)
         if delta.get("tool_calls") or delta.get("function_call"):
-            self._close_prose(events)
-            self._next_index = self._calls.read(delta, self._next_index, events)
+            self._call(delta, events)
         if not _DELTA_FIELDS.issuperset(delta):
             _keep_others(self._message, delta, _DELTA_FIELDS)
         if isinstance(delta.get("audio"), dict):
             _gather_audio(self._message, cast(Object, delta["audio"]))
+
+    def _call(self, delta: Object, events: list[StreamEvent]) -> None:
+        self._close_prose(events)
+        self._next_index = self._calls.read(delta, self._next_index, events)
 
     def _blocks(self, blocks: list[Any], events: list[StreamEvent]) -> None:
         """Mistral's content as a list: thinking and text blocks."""

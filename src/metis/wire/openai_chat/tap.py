@@ -44,6 +44,9 @@ _PADDING = (
 
 # Beyond this an unfinished event is relayed unseen: no chunk of interest is so long.
 MAX_TAIL_BYTES = 4 * 1024 * 1024
+# A chunk of usage is never so long: what grows beyond it is sent on, and not searched again with every piece.
+_MOST_HELD_BYTES = 64 * 1024
+_SEAM = 3  # the longest end of an event
 _NAMING_CHUNKS = (
     4  # id and model stand in the first chunk, behind Azure's filter results in the second
 )
@@ -63,8 +66,10 @@ class ChatTap:
         "_opening_size",
         "_padded",
         "_refused",
+        "_seam",
         "_strip",
         "_tail",
+        "_tail_size",
         "at_boundary",
         "facts",
     )
@@ -73,7 +78,9 @@ class ChatTap:
         self.facts = ResponseFacts()
         self.at_boundary = True
         self._strip = strip_usage
-        self._tail = b""  # of the event that is not whole yet
+        self._tail: list[bytes] = []  # pieces of the event that is not whole yet
+        self._tail_size = 0
+        self._seam = b""  # the tail's end: what ends an event may be split over pieces
         self._held = False  # whether none of the tail has been relayed
         self._naming = _NAMING_CHUNKS
         self._calls: dict[tuple[int, int | str], object] = {}
@@ -85,7 +92,10 @@ class ChatTap:
         self._lessons = _LESSONS
 
     def feed(self, data: bytes) -> bytes:
-        if self._tail:
+        if self._tail_size:
+            if not self._held and _EVENT_END.search(self._seam + data) is None:
+                self._keep(data)  # inside a long event, whose beginning is relayed
+                return data
             return self._slow(data)
         if data.startswith(self._opening):
             start = self._opening_size
@@ -165,24 +175,23 @@ class ChatTap:
 
     def _slow(self, data: bytes) -> bytes:
         """Split into events, look at those of interest, and hold back what may have to be left out."""
-        buffer = self._tail + data if self._tail else data
-        relayed = 0 if self._held else len(self._tail)  # up to here the client has it
+        buffer = b"".join((*self._tail, data)) if self._tail_size else data
+        relayed = 0 if self._held else self._tail_size  # up to here the client has it
         kept: list[bytes] = []
         start = 0
-        for found in _EVENT_END.finditer(buffer, max(0, len(self._tail) - 3)):
+        for found in _EVENT_END.finditer(buffer, max(0, self._tail_size - _SEAM)):
             end = found.end()
             if self._event(buffer[start:end]) and end > relayed and start >= relayed:
                 kept.append(buffer[relayed:start])
                 relayed = end
             start = end
         tail = buffer[start:]
-        if len(tail) > MAX_TAIL_BYTES:
-            tail = tail[-2:]  # its end is still found; the event itself goes by unseen
-            self._held = False
-        else:
-            self._held = self._strip and start >= relayed and self._may_be_usage(tail)
+        self._held = self._strip and start >= relayed and self._may_be_usage(tail)
         stop = start if self._held else len(buffer)
-        self._tail = tail
+        self._tail.clear()
+        self._tail_size, self._seam = 0, b""
+        if tail:
+            self._keep(tail)
         self.at_boundary = not tail or self._held
         if not kept:
             if relayed == 0 and stop == len(buffer):
@@ -192,8 +201,20 @@ class ChatTap:
         kept.append(buffer[relayed:stop])
         return b"".join(kept)
 
+    def _keep(self, piece: bytes) -> None:
+        """Add to the tail. Of one over its bound only the end stays: it is found, and the event goes by unseen."""
+        self._tail.append(piece)
+        self._tail_size += len(piece)
+        self._seam = (self._seam + piece[-_SEAM:])[-_SEAM:]
+        if self._tail_size > MAX_TAIL_BYTES:
+            self._tail, self._tail_size = [self._seam], len(self._seam)
+
     def _may_be_usage(self, tail: bytes) -> bool:
-        return bool(tail) and not tail.startswith(b":") and _HAS_CHOICES.search(tail) is None
+        return (
+            0 < len(tail) <= _MOST_HELD_BYTES
+            and not tail.startswith(b":")
+            and _HAS_CHOICES.search(tail) is None
+        )
 
     def _event(self, event: bytes) -> bool:
         """Look at one whole event; says whether it is to be left out."""

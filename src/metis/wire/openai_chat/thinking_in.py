@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
@@ -32,7 +32,7 @@ class _Open:
     key: tuple[object, ...]
     origin: str
     beside: Object | None
-    text: str = ""
+    said: list[str] = field(default_factory=list[str])
 
 
 class ThinkingReader:
@@ -128,7 +128,7 @@ class ThinkingReader:
         elif beside is not None:
             block.beside = {**(block.beside or {}), **beside}
         if text:
-            block.text += text
+            block.said.append(text)
             events.append(ThinkingDelta(block.index, text))
         return next_index
 
@@ -138,12 +138,12 @@ class ThinkingReader:
         thinking = msgspec.structs.replace(thinking, extras={})
         block = self._open
         if block is not None and block.origin == thinking.origin == RESPONSES:
-            plain = block.key[0] == "reasoning.text"
+            plain, text = block.key[0] == "reasoning.text", "".join(block.said)
             whole = msgspec.structs.replace(
                 thinking,
-                text=block.text,
+                text=text,
                 summary=not plain,
-                summary_parts=() if plain or not block.text else (block.text,),
+                summary_parts=() if plain or not text else (text,),
             )
             events.append(SignatureDelta(block.index, thinking.signature or ""))
             events.append(BlockStop(block.index, whole))

@@ -3,7 +3,7 @@
 `prompt_tokens` holds all input, so fresh input is what remains after cached and written tokens;
 `completion_tokens` is meant to hold reasoning. Where a server counts otherwise, its own total tells:
 xAI leaves reasoning out of completion_tokens, Google's endpoint names thinking only in the total,
-Mistral leaves audio out of prompt_tokens, Vercel's gateway reports more reasoning than completion.
+Mistral leaves audio out of prompt_tokens, Vercel's gateway and Perplexity report more reasoning than completion.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from metis.facts.usage import Usage
+from metis.wire.counts import MOST_COUNTED, as_count
 from metis.wire.openai_chat.fields import Object
 
 # OpenAI's own fields: where there are no others, the other servers' words need not be looked for.
@@ -63,7 +64,7 @@ def plain_usage(raw: TypedUsage) -> Usage | None:
     # Or-ed together they are negative if one is.
     if (
         fresh | read | written | completion | reasoning | audio_in | audio_out < 0
-        or raw.total_tokens != prompt + completion
+        or not raw.total_tokens == prompt + completion <= MOST_COUNTED
         or audio_in > fresh
         or max(reasoning, audio_out) > completion
     ):
@@ -84,7 +85,7 @@ def usage_of(raw: dict[str, Any]) -> Usage:
     prompt_details = _object(raw.get("prompt_tokens_details"))
     completion_details = _object(raw.get("completion_tokens_details"))
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
-    reasoning = _count(completion_details, "reasoning_tokens")
+    reasoning = _count(completion_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")
     audio = _count(prompt_details, "audio_tokens")
     hidden = _count(raw, "total_tokens") - prompt - completion
     if hidden > 0 and hidden == audio:
@@ -165,7 +166,4 @@ def _object(value: object) -> Object:
 
 
 def _count(values: Object, key: str) -> int:
-    value = values.get(key)
-    if isinstance(value, float) and value == value and abs(value) < 1e15:
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return as_count(values.get(key))

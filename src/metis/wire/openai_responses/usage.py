@@ -6,10 +6,10 @@ was read from the cache and what was written to it; `output_tokens` includes rea
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from metis.facts.usage import Usage
+from metis.wire.counts import as_count, tool_counts
 from metis.wire.openai_responses.fields import Json, object_or_empty
 
 # xAI names its own counts; OpenAI's stand in `tool_usage` beside `usage`.
@@ -17,8 +17,9 @@ _SERVER_TOOL_SUFFIX = "_calls"
 
 
 def usage_of(raw: Json) -> Usage:
-    """Read a `usage` object; what is missing or of a wrong type counts as zero.
+    """Read a `usage` object; what is missing or of a wrong type counts as zero, and no part is over its whole.
 
+    Reasoning beyond the output was told beside it, as chat's servers do.
     The cache's two lifetimes go into the two fields the ledger has: 12 hours into the long one, all else
     (30 minutes, or none named) into the short one.
     """
@@ -26,19 +27,24 @@ def usage_of(raw: Json) -> Usage:
         object_or_empty(raw.get("input_tokens_details")),
         object_or_empty(raw.get("output_tokens_details")),
     )
-    cached = _count(input_details.get("cached_tokens"))
-    written = _count(input_details.get("cache_write_tokens"))
+    prompt, output = as_count(raw.get("input_tokens")), as_count(raw.get("output_tokens"))
+    cached = min(prompt, as_count(input_details.get("cached_tokens")))
+    written = min(prompt - cached, as_count(input_details.get("cache_write_tokens")))
     lifetimes = object_or_empty(input_details.get("cache_write_tokens_details"))
-    written_long = min(written, _count(lifetimes.get("ttl_12h_tokens")))
+    written_long = min(written, as_count(lifetimes.get("ttl_12h_tokens")))
+    reasoning = as_count(output_details.get("reasoning_tokens"))
+    if reasoning > output:
+        output += reasoning
+    fresh = prompt - cached - written
     return Usage(
-        input_tokens=max(0, _count(raw.get("input_tokens")) - cached - written),
+        input_tokens=fresh,
         cache_read_tokens=cached,
         cache_write_5m_tokens=written - written_long,
         cache_write_1h_tokens=written_long,
-        output_tokens=_count(raw.get("output_tokens")),
-        reasoning_tokens=_count(output_details.get("reasoning_tokens")),
-        input_audio_tokens=_count(input_details.get("audio_tokens")),
-        output_audio_tokens=_count(output_details.get("audio_tokens")),
+        output_tokens=output,
+        reasoning_tokens=reasoning,
+        input_audio_tokens=min(fresh, as_count(input_details.get("audio_tokens"))),
+        output_audio_tokens=min(output, as_count(output_details.get("audio_tokens"))),
         server_tools=_xai_server_tools(object_or_empty(raw.get("server_side_tool_usage_details"))),
     )
 
@@ -46,7 +52,7 @@ def usage_of(raw: Json) -> Usage:
 def server_tools_of(tool_usage: Any, web_searches: int) -> dict[str, int]:
     """Billed server tool requests of an answer: OpenAI's own count, else the searches among its items."""
     told = object_or_empty(object_or_empty(tool_usage).get("web_search")).get("num_requests")
-    count = _count(told) if isinstance(told, int) else web_searches
+    count = as_count(told) if isinstance(told, int) else web_searches
     return {"web_search_requests": count} if count else {}
 
 
@@ -73,14 +79,5 @@ def usage_object(usage: Usage | None) -> Json:
 
 
 def _xai_server_tools(raw: Json) -> dict[str, int]:
-    return {
-        f"{name.removesuffix(_SERVER_TOOL_SUFFIX)}_requests": _count(count)
-        for name, count in raw.items()
-        if name.endswith(_SERVER_TOOL_SUFFIX) and _count(count)
-    }
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return 0
-    return max(0, int(value))
+    counts = tool_counts(raw, without=_SERVER_TOOL_SUFFIX)
+    return {f"{name}_requests": count for name, count in counts.items()}

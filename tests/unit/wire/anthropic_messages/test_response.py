@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from anthropic.types import Message
@@ -14,7 +14,6 @@ from metis.ir.content import Media, Opaque, Part, Refusal, Text, Thinking, ToolC
 from metis.ir.response import Response, StopReason
 from metis.wire import carry
 from metis.wire.anthropic_messages import ANTHROPIC_MESSAGES
-from metis.wire.anthropic_messages.stop import STOP_OUT, stop_of
 from metis.wire.codec import ReplyContext, ResponseFacts
 
 CONTEXT = ReplyContext(model="claude-shown", response_id="msg_made", created=0)
@@ -128,44 +127,6 @@ def test_reasoning_of_anthropic_that_came_round_is_written_with_its_own_signatur
         {"type": "thinking", "thinking": "t", "signature": "sig"},
         {"type": "redacted_thinking", "data": "data"},
     ]
-
-
-@pytest.mark.parametrize(
-    ("raw", "neutral"),
-    [
-        ("end_turn", "end_turn"),
-        ("max_tokens", "max_tokens"),
-        ("stop_sequence", "stop_sequence"),
-        ("tool_use", "tool_use"),
-        ("pause_turn", "pause_turn"),
-        ("refusal", "refusal"),
-        ("model_context_window_exceeded", "context_window"),
-        ("compaction", "other"),
-        ("", "other"),
-    ],
-)
-def test_stop_reasons_come_in(raw: str, neutral: StopReason) -> None:
-    assert stop_of(raw) == neutral
-
-
-@pytest.mark.parametrize(
-    ("neutral", "raw"),
-    [
-        ("end_turn", "end_turn"),
-        ("max_tokens", "max_tokens"),
-        ("stop_sequence", "stop_sequence"),
-        ("tool_use", "tool_use"),
-        ("pause_turn", "pause_turn"),
-        ("refusal", "refusal"),
-        ("content_filter", "refusal"),
-        ("context_window", "model_context_window_exceeded"),
-        ("error", "end_turn"),
-        ("other", "end_turn"),
-    ],
-)
-def test_stop_reasons_go_out(neutral: StopReason, raw: str) -> None:
-    assert set(STOP_OUT) == set(get_args(StopReason))
-    assert encoded(foreign(Text(text="x"), stop=neutral))[0]["stop_reason"] == raw
 
 
 def test_a_refusal_is_text_with_its_own_stop_reason() -> None:

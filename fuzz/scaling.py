@@ -1,0 +1,53 @@
+"""Large inputs: four times as much must cost about four times the time, and memory in proportion."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from typing import Final
+
+from fuzz.case import Case
+from fuzz.large import large
+from fuzz.properties import Broken, check
+from metis.wire.codec import ShapeName
+
+_TIMES: Final = 4
+# Linear is 4, squared is 16; the machine is shared.
+_MOST_GROWTH: Final = 8.0
+_TOO_SHORT_S: Final = 0.05
+_TRIES: Final = 3
+# Python's objects for `[{},{},...]` take 24 bytes for each of JSON's, and a few copies stand side by side.
+_MEMORY_A_BYTE: Final = 150
+_LEAST_MEMORY: Final = 16 * 2**20
+
+
+def check_growth(name: str, shape: ShapeName, size: int) -> Case:
+    """Compare the time of a quarter with that of the whole. Raises Broken; gives the larger case."""
+    small, whole = large(name, shape, size // _TIMES), large(name, shape, size)
+    growth = 0.0
+    for _ in range(_TRIES):
+        least_s, spent_s = _spent_s(small), _spent_s(whole)
+        growth = spent_s / max(least_s, _TOO_SHORT_S / _MOST_GROWTH)
+        if spent_s < _TOO_SHORT_S or growth <= _MOST_GROWTH:
+            return whole
+    raise Broken(f"{name}: {_TIMES} times the size took {growth:.0f} times the time")
+
+
+def check_memory(name: str, shape: ShapeName, size: int) -> Case:
+    """Bound what is held at the worst moment. Raises Broken."""
+    case = large(name, shape, size)
+    tracemalloc.start()
+    try:
+        check(case)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    if most > _LEAST_MEMORY + _MEMORY_A_BYTE * len(case.data):
+        raise Broken(f"{name}: {most >> 20} MB held for {len(case.data)} bytes")
+    return case
+
+
+def _spent_s(case: Case) -> float:
+    began = time.process_time()
+    check(case)
+    return time.process_time() - began
