@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
-import tracemalloc
 from typing import Final
+
+from bench.processes import forget_peak, peak_mb, rss_mb
 
 from fuzz.case import Case
 from fuzz.large import large
@@ -18,7 +21,7 @@ _TOO_SHORT_S: Final = 0.05
 _TRIES: Final = 3
 # Python's objects for `[{},{},...]` take 24 bytes for each of JSON's, and a few copies stand side by side.
 _MEMORY_A_BYTE: Final = 150
-_LEAST_MEMORY: Final = 16 * 2**20
+_LEAST_MEMORY: Final = 64 * 2**20
 
 
 def check_growth(name: str, shape: ShapeName, size: int) -> Case:
@@ -34,16 +37,15 @@ def check_growth(name: str, shape: ShapeName, size: int) -> Case:
 
 
 def check_memory(name: str, shape: ShapeName, size: int) -> Case:
-    """Bound what is held at the worst moment. Raises Broken."""
-    case = large(name, shape, size)
-    tracemalloc.start()
-    try:
-        check(case)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    if most > _LEAST_MEMORY + _MEMORY_A_BYTE * len(case.data):
-        raise Broken(f"{name}: {most >> 20} MB held for {len(case.data)} bytes")
+    """Bound what is held at the worst moment, by the process's peak. Raises Broken."""
+    case, own = large(name, shape, size), os.getpid()
+    gc.collect()
+    before_mb = rss_mb(own)
+    forget_peak(own)
+    check(case)
+    held_mb = peak_mb(own) - before_mb
+    if held_mb * 2**20 > _LEAST_MEMORY + _MEMORY_A_BYTE * len(case.data):
+        raise Broken(f"{name}: {held_mb:.0f} MB held for {len(case.data)} bytes")
     return case
 
 

@@ -94,6 +94,10 @@ def test_what_costs_its_size_squared_is_found(monkeypatch: pytest.MonkeyPatch) -
         check_growth("a long text", "openai_chat", 60_000)
 
 
+def test_an_answer_of_very_many_calls_costs_what_its_length_says() -> None:
+    check_growth("an answer of calls", "openai_responses", 250_000)
+
+
 @pytest.mark.parametrize(("name", "shape"), NAMES)
 def test_large_inputs_are_about_as_large_as_they_are_said_to_be(name: str, shape: Any) -> None:
     assert 30_000 < len(large(name, shape, 100_000).data) < 500_000

@@ -70,6 +70,7 @@ class ChatStreamEncoder:
 
     def __init__(self, context: ReplyContext) -> None:
         self.notes: list[Note] = []
+        self._noted: set[Note] = set()  # a long answer may lose something of each of its blocks
         self._context = context
         self._head = b""
         self._blocks: dict[int, _Block] = {}
@@ -349,5 +350,6 @@ class ChatStreamEncoder:
 
     def _note(self, verb: Literal["lost", "carried"], path: str, why: str) -> None:
         note = Note(verb, path, why)
-        if note not in self.notes:
+        if note not in self._noted:
+            self._noted.add(note)
             self.notes.append(note)

@@ -79,6 +79,7 @@ class Output:
 
     def __init__(self, ctx: ReplyContext) -> None:
         self.notes: list[Note] = []
+        self._noted: set[Note] = set()  # a long answer may lose something of each of its blocks
         self.response: Json = {}
         self._ctx = ctx
         self._tools = ReplyTools(ctx)
@@ -151,7 +152,8 @@ class Output:
 
     def _lost(self, path: str, why: str) -> None:
         note = Note("lost", path, why)
-        if note not in self.notes:
+        if note not in self._noted:
+            self._noted.add(note)
             self.notes.append(note)
 
     def _end(self) -> None:

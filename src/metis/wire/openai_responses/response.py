@@ -36,10 +36,11 @@ def decode_response(body: bytes) -> Response:
 
 
 def response_of(raw: Json, where: str) -> Response:
-    parts: tuple[Part, ...] = ()
+    found: list[Part] = []
     output = f"{where}.output" if where else "output"
     for index, item in enumerate(as_list(raw.get("output"), output)):
-        parts += decode_output_item(item, f"{output}[{index}]")
+        found += decode_output_item(item, f"{output}[{index}]")
+    parts = tuple(found)
     finish = finish_of(raw, parts, where)
     response = Response(
         origin=SHAPE,

@@ -222,14 +222,14 @@ class ResponsesStreamDecoder:
     def _on_finished(self, raw: Json) -> list[StreamEvent]:
         response = as_object(raw.get("response"), "response")
         events: list[StreamEvent] = []
-        parts: tuple[Part, ...] = ()
+        parts: list[Part] = []
         for place, item in enumerate(list_or_empty(response.get("output"))):
             parts += decode_output_item(item, f"response.output[{place}]")
             seen = self._items.setdefault(place, _Item(item))
             if not seen.done and seen.raw.get("type") == item["type"]:
                 events.extend(self._complete(seen, item))
         events.extend(self._close_all())
-        finish = finish_of(response, parts or self._guessed_parts(), "response")
+        finish = finish_of(response, tuple(parts) or self._guessed_parts(), "response")
         self._ended = True
         return [*events, finish, End()]
 
