@@ -97,6 +97,8 @@ _TENSORZERO: Final = """
 [gateway]
 observability.enabled = false
 disable_pseudonymous_usage_analytics = true
+[object_storage]
+type = "disabled"
 [models.gpt-4o]
 routing = ["openai"]
 [models.gpt-4o.providers.openai]

@@ -15,6 +15,7 @@ from tests.unit.conformance.faulty import Fault, Relay
 from metis.conformance.dialects.dialect import Name
 from metis.conformance.runner import chosen, run
 from metis.conformance.scenario import SHAPES, Verdict
+from metis.conformance.scenarios import SCENARIOS
 from metis.conformance.stage import Target
 
 MODELS: dict[Name, str] = {"anthropic": "claude-x", "openai": "gpt-x", "responses": "gpt-y"}
@@ -102,6 +103,23 @@ def thinking_as_text(body: dict[str, Any]) -> None:
         if item["type"] == "reasoning":
             part = {"type": "output_text", "text": item["summary"][0]["text"]}
             body["input"][number] = {"type": "message", "role": "assistant", "content": [part]}
+
+
+def apart(body: dict[str, Any]) -> None:
+    """Each block of the last message becomes a message of its own."""
+    last = body["messages"].pop()
+    parts = last["content"] if isinstance(last["content"], list) else [last["content"]]
+    body["messages"] += [{"role": "user", "content": [part]} for part in parts]
+
+
+def strict(status: int, body: bytes) -> tuple[int, bytes]:
+    """Arguments that are no JSON are taken for a failure."""
+    try:
+        for call in json.loads(body)["choices"][0]["message"].get("tool_calls", []):
+            json.loads(call["function"]["arguments"])
+    except ValueError:
+        return 500, b'{"error":{"message":"bad arguments"}}'
+    return status, body
 
 
 NUMBERS = itertools.count()
@@ -199,6 +217,20 @@ FAULTS: list[tuple[str, Name, Fault]] = [
         "responses",
         Fault(stream=lambda text: text.replace('"sequence_number":4', '"sequence_number":1')),
     ),
+    ("structured-output", "openai", Fault(request=without("response_format"))),
+    ("one-call-at-a-time", "responses", Fault(request=without("parallel_tool_calls"))),
+    (
+        "image-in-result",
+        "anthropic",
+        Fault(request=each_block(lambda b: b.update(content="[image]") if "content" in b else 0)),
+    ),
+    ("results-together", "anthropic", Fault(request=changed(apart))),
+    (
+        "interleaved-calls",
+        "openai",
+        Fault(stream=lambda text: text.replace('"index":1,"f', '"index":0,"f')),
+    ),
+    ("cut-arguments", "openai", Fault(answer=strict)),
     ("steady-pace", "responses", Fault(stream=lambda text: text)),
     (
         "usage-stream-as-whole",
@@ -223,3 +255,32 @@ async def test_a_scenario_fails_on_its_defect(scenario: str, shape: Name, fault:
     (verdict,) = await play(fault, shape, scenario)
     assert verdict.outcome == "fail", verdict
     assert "expected" in verdict.why
+
+
+# What research among users' reports named, by tracker. Each must have a scenario, also where the wire cannot show it.
+REPORTED = {
+    "LiteLLM": """
+        27512 27469 26916 24985 26625 20418 20485 15601 26937 42550 41361 32357 33224 25321 33075 36197 34819 26102
+        35958 37140 23546 11789 36083 36168 42663 31069 36091 28562 38816 26672 34732 36926 27735 40291 12685 25219
+        27954 21908 29342 13546 21046 24518
+    """,
+    "LiteLLM PR": "36008 36148 29466",
+    "Bifrost": "3638 6123 1742 3362 6406 1935 5185 3451 3547 2873 5673",
+    "Portkey": "1000",
+    "Portkey PR": "1537",
+    "TensorZero PR": "5746",
+    "Helicone": "5501 4695 3549",
+}
+
+
+def test_every_reported_defect_has_a_scenario() -> None:
+    wanted = {f"{who} #{n}" for who, numbers in REPORTED.items() for n in numbers.split()}
+    assert wanted - {issue for one in SCENARIOS for issue in one.issues} == set()
+
+
+def test_scenarios_have_ids_of_their_own_and_titles() -> None:
+    ids = [one.id for one in SCENARIOS]
+    assert sorted(set(ids)) == sorted(ids)
+    assert [one.id for one in SCENARIOS if not one.title or not one.group] == []
+    cases = [(shape, c.id) for shape in SHAPES for one in SCENARIOS for c in one.cases(shape)]
+    assert len(set(cases)) == len(cases)

@@ -221,7 +221,7 @@ def _told(usage: Json) -> Usage:
 
 def _calls(blocks: list[Json]) -> tuple[Call, ...]:
     return tuple(
-        Call(str(b.get("name")), compact(b.get("input")), str(b.get("id")))
+        Call(str(b.get("name", "")), compact(b.get("input")), str(b.get("id", "")))
         for b in blocks
         if b.get("type") == "tool_use"
     )
@@ -243,7 +243,9 @@ def _asked(body: Json) -> Asked:
         results={str(b.get("tool_use_id")): text_of(b.get("content")) for b in results},
         tools=tuple(
             Tool(
-                str(t.get("name")), object_in(t.get("input_schema")), str(t.get("description", ""))
+                str(t.get("name", "")),
+                object_in(t.get("input_schema")),
+                str(t.get("description", "")),
             )
             for t in dicts(body.get("tools"))
         ),

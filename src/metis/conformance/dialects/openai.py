@@ -198,7 +198,7 @@ def _calls(messages: list[Json]) -> tuple[Call, ...]:
     found = [call for message in messages for call in dicts(message.get("tool_calls"))]
     functions = [(call, object_in(call.get("function"))) for call in found]
     return tuple(
-        Call(str(f.get("name")), str(f.get("arguments")), str(call.get("id")))
+        Call(str(f.get("name", "")), str(f.get("arguments", "")), str(call.get("id", "")))
         for call, f in functions
     )
 
@@ -233,7 +233,7 @@ def _asked(body: Json) -> Asked:
 
 def _tool_asked(function: Json) -> Tool:
     described = str(function.get("description", ""))
-    return Tool(str(function.get("name")), object_in(function.get("parameters")), described)
+    return Tool(str(function.get("name", "")), object_in(function.get("parameters")), described)
 
 
 def _choice(choice: Any) -> str:
@@ -243,6 +243,8 @@ def _choice(choice: Any) -> str:
         case str():
             return choice
         case {"function": {"name": str(name)}}:
+            return name
+        case {"allowed_tools": {"mode": "required", "tools": [{"function": {"name": str(name)}}]}}:
             return name
         case _:
             return ""

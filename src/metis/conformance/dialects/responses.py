@@ -210,7 +210,7 @@ def _told(usage: Json) -> Usage:
 
 def _calls(items: list[Json]) -> tuple[Call, ...]:
     return tuple(
-        Call(str(i.get("name")), str(i.get("arguments")), str(i.get("call_id")))
+        Call(str(i.get("name", "")), str(i.get("arguments", "")), str(i.get("call_id", "")))
         for i in items
         if i.get("type") == "function_call"
     )
@@ -228,9 +228,13 @@ def _asked(body: Json) -> Asked:
         system="\n".join(one for one in told if one),
         spoken=(told[0], *(text_of(m.get("content")) for m in messages)),
         calls=_calls(items),
-        results={str(i.get("call_id")): text_of(i.get("output")) for i in outputs},
+        results={str(i.get("call_id", "")): text_of(i.get("output")) for i in outputs},
         tools=tuple(
-            Tool(str(t.get("name")), object_in(t.get("parameters")), str(t.get("description", "")))
+            Tool(
+                str(t.get("name", "")),
+                object_in(t.get("parameters")),
+                str(t.get("description", "")),
+            )
             for t in dicts(body.get("tools"))
         ),
         max_tokens=body.get("max_output_tokens"),
@@ -250,6 +254,8 @@ def _choice(choice: Any) -> str:
         case str():
             return choice
         case {"type": "function", "name": str(name)}:
+            return name
+        case {"type": "allowed_tools", "mode": "required", "tools": [{"name": str(name)}]}:
             return name
         case _:
             return ""

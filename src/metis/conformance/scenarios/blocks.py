@@ -30,12 +30,13 @@ TOOL: Final = Tool(
     },
     "Read a file.",
 )
+_PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 CALL: Final = Call("read_file", ARGUMENTS)
 ASKED: Final = Prompt("Read it.", tools=(TOOL,))
 CALLED: Final = Answer(text="One moment.", calls=(CALL,), stop="tool")
 
 
-def _same_calls(seen: Understood, expected: tuple[Call, ...]) -> None:
+def same_calls(seen: Understood, expected: tuple[Call, ...]) -> None:
     """Raises Failed unless these tools were called with equal arguments."""
     names = [one.name for one in seen.calls]
     equal("the tools called", names, [one.name for one in expected])
@@ -52,14 +53,14 @@ def decoded(text: str) -> Any:
 
 
 async def _arguments(stage: Stage) -> None:
-    _same_calls(stage.understood(await stage.answered(ASKED, CALLED)), (CALL,))
+    same_calls(stage.understood(await stage.answered(ASKED, CALLED)), (CALL,))
 
 
 async def _streamed_arguments(stage: Stage) -> None:
     for size in (1, 5, 1000):
         answer = Answer(calls=(CALL,), stop="tool", piece_characters=size)
         seen = stage.understood(await stage.answered(ASKED, answer, stream=True))
-        _same_calls(seen, (CALL,))
+        same_calls(seen, (CALL,))
 
 
 async def _no_arguments(stage: Stage) -> None:
@@ -68,7 +69,7 @@ async def _no_arguments(stage: Stage) -> None:
     for stream in (False, True):
         answer = Answer(calls=(call,), stop="tool")
         got = await stage.answered(Prompt("List.", tools=(bare,)), answer, stream=stream)
-        _same_calls(stage.understood(got), (call,))
+        same_calls(stage.understood(got), (call,))
 
 
 async def _parallel(stage: Stage) -> None:
@@ -76,7 +77,7 @@ async def _parallel(stage: Stage) -> None:
     for stream in (False, True):
         answer = Answer(calls=calls, stop="tool")
         seen = stage.understood(await stage.answered(ASKED, answer, stream=stream))
-        _same_calls(seen, calls)
+        same_calls(seen, calls)
         ids = [one.call_id for one in seen.calls]
         check(len(set(ids)) == len(ids) and all(ids), "an id for each call", ids)
 
@@ -117,7 +118,9 @@ async def _results(stage: Stage) -> None:
     equal("whose result it is", list(sent.results), [sent.calls[0].call_id])
 
 
-def _openai_stream(answer: Answer, deltas: list[Json]) -> Script:
+def openai_stream(answer: Answer, deltas: list[Json]) -> Script:
+    """A chat stream of these deltas, with the answer's end and usage."""
+
     async def script(seen: Seen, wire: Wire) -> None:
         await wire.begin_stream()
         for piece in chunks(answer, seen.json, deltas):
@@ -132,15 +135,15 @@ async def _first_chunk(stage: Stage) -> None:
     function = {"name": CALL.name, "arguments": CALL.arguments}
     call = {"index": 0, "id": CALL.call_id, "type": "function", "function": function}
     deltas: list[Json] = [{"role": "assistant", "content": None, "tool_calls": [call]}]
-    script = _openai_stream(Answer(stop="tool"), deltas)
+    script = openai_stream(Answer(stop="tool"), deltas)
     reply = await stage.ask(ASKED, script=script, stream=True)
     seen = stage.understood(stage.whole(reply, stream=True))
-    _same_calls(seen, (CALL,))
+    same_calls(seen, (CALL,))
 
 
 async def _first_text(stage: Stage) -> None:
     deltas: list[Json] = [{"role": "assistant", "content": "Hello "}, {"content": "there."}]
-    script = _openai_stream(Answer(), deltas)
+    script = openai_stream(Answer(), deltas)
     reply = await stage.ask(Prompt(), script=script, stream=True)
     seen = stage.understood(stage.whole(reply, stream=True))
     equal("the text", seen.visible, "Hello there.")
@@ -162,7 +165,7 @@ async def _only_done(stage: Stage) -> None:
         await wire.end()
 
     reply = await stage.ask(ASKED, script=script, stream=True)
-    _same_calls(stage.understood(stage.whole(reply, stream=True)), (CALL,))
+    same_calls(stage.understood(stage.whole(reply, stream=True)), (CALL,))
 
 
 async def _private(stage: Stage) -> None:
@@ -189,10 +192,9 @@ async def _hidden(stage: Stage) -> None:
 
 
 async def _image(stage: Stage) -> None:
-    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     words = f"What is it? ({stage.word})"
-    url = f"data:image/png;base64,{pixel}"
-    source = {"type": "base64", "media_type": "image/png", "data": pixel}
+    url = f"data:image/png;base64,{_PIXEL}"
+    source = {"type": "base64", "media_type": "image/png", "data": _PIXEL}
     contents: dict[str, list[Json]] = {
         "anthropic": [{"type": "image", "source": source}, {"type": "text", "text": words}],
         "openai": [
@@ -209,7 +211,23 @@ async def _image(stage: Stage) -> None:
     body[field][0]["content"] = contents[stage.shape.name]
     await stage.post(body, script=say(Answer(text="A pixel.")))
     images = stage.asked().images
-    check(len(images) == 1 and images[0].endswith(pixel), "the image's bytes", images)
+    check(len(images) == 1 and images[0].endswith(_PIXEL), "the image's bytes", images)
+
+
+async def _image_result(stage: Stage) -> None:
+    """A tool that looks at a picture gives it as its result, and the model must see it."""
+    call: Json = {"type": "tool_use", "id": "toolu_look", "name": TOOL.name, "input": {}}
+    source = {"type": "base64", "media_type": "image/png", "data": _PIXEL}
+    parts: list[Json] = [{"type": "text", "text": "Here."}, {"type": "image", "source": source}]
+    body = stage.body_of(Prompt(tools=(TOOL,)))
+    result: Json = {"type": "tool_result", "tool_use_id": "toolu_look", "content": parts}
+    body["messages"] += [
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    await stage.post(body)
+    sent = json.dumps(stage.sent())
+    check(_PIXEL in sent, "the picture's bytes in the request", sent)
 
 
 _ALL: Final = "any"
@@ -313,4 +331,12 @@ BLOCKS: Final = (
         behind=_ALL,
     ),
     Scenario("image", "An image's bytes reach the upstream", "blocks", _image, behind=_ALL),
+    Scenario(
+        "image-in-result",
+        "An image that a tool gave reaches the upstream",
+        "blocks",
+        _image_result,
+        shapes=("anthropic",),
+        behind=_ALL,
+    ),
 )

@@ -75,7 +75,8 @@ async def _retry_after(stage: Stage) -> None:
     script = refuse(429, body, (_JSON, ("retry-after", "2")))
     reply = await stage.ask(Prompt(), script=script)
     equal("the status", reply.status, 429)
-    check(bool(reply.head.header("retry-after")), "a retry-after header", dict(reply.head.headers))
+    like = [line for line in reply.head.headers if "retry" in line[0]]
+    check(bool(reply.head.header("retry-after")), "a retry-after header", like or "none")
 
 
 async def _no_json(stage: Stage) -> None:

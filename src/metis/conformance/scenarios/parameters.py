@@ -84,6 +84,44 @@ async def _choice(stage: Stage) -> None:
         equal(f"tool_choice {choice}", sent.tool_choice, wanted)
 
 
+async def _structured(stage: Stage) -> None:
+    """Where an API has no words for it, a tool or an instruction that holds the schema does as well."""
+    name = "conformance_verdict"
+    schema: Json = {
+        "type": "object",
+        "properties": {name: {"type": "boolean"}},
+        "required": [name],
+        "additionalProperties": False,
+    }
+    form: Json = {"type": "json_schema", "name": "verdict", "schema": schema, "strict": True}
+    said: dict[str, Json] = {
+        "anthropic": {"output_config": {"format": {"type": "json_schema", "schema": schema}}},
+        "openai": {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "verdict", "schema": schema, "strict": True},
+            }
+        },
+        "responses": {"text": {"format": form}},
+    }
+    await stage.ask(Prompt(more=said[stage.shape.name]))
+    sent = stage.sent()
+    check(name in str(sent), f"a request that holds the schema's property {name}", list(sent))
+
+
+async def _one_at_a_time(stage: Stage) -> None:
+    """Calls side by side are forbidden."""
+    choice = {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+    more: Json = choice if stage.shape.name == "anthropic" else {"parallel_tool_calls": False}
+    await stage.ask(Prompt(ASKED.user, tools=ASKED.tools, more=more))
+    sent = stage.sent()
+    if stage.behind.name == "anthropic":
+        told = object_in(sent.get("tool_choice")).get("disable_parallel_tool_use")
+        equal("tool_choice.disable_parallel_tool_use", told, True)
+    else:
+        equal("parallel_tool_calls", sent.get("parallel_tool_calls"), False)
+
+
 PARAMETERS: Final = (
     Scenario(
         "stop-sequences",
@@ -109,6 +147,22 @@ PARAMETERS: Final = (
         "Which tool must be called arrives",
         "parameters",
         _choice,
+        _ISSUE,
+        behind="any",
+    ),
+    Scenario(
+        "one-call-at-a-time",
+        "That calls side by side are forbidden arrives",
+        "parameters",
+        _one_at_a_time,
+        _ISSUE,
+        behind="any",
+    ),
+    Scenario(
+        "structured-output",
+        "The schema an answer must follow arrives",
+        "parameters",
+        _structured,
         _ISSUE,
         behind="any",
     ),
