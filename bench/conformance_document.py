@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from metis.conformance.dialects import DIALECTS
+from metis.conformance.dialects.dialect import Name
 from metis.conformance.report import groups_of, score, shapes_of
 from metis.conformance.scenario import Case, Verdict
 
@@ -64,19 +65,19 @@ def _share(verdicts: Iterable[Verdict]) -> str:
     return f"{total.passed}/{total.applicable} ({total.share})" if total.applicable else "n/a"
 
 
-def _groups(entries: Sequence[Entry], shape: str) -> str:
+def _groups(entries: Sequence[Entry], shape: Name) -> str:
     own = [[one for one in entry.verdicts if one.case.shape == shape] for entry in entries]
     names = [name for name in groups_of(own[0]) if name != "beyond the wire"]
     body = [
         [name, *(_share(v for v in verdicts if v.case.scenario.group == name) for verdicts in own)]
         for name in names
     ]
-    title = DIALECTS[shape].title  # pyright: ignore[reportArgumentType] - a shape's name
+    title = DIALECTS[shape].title
     table = _table(["group", *(entry.name for entry in entries)], body)
     return f"### {title}, by group\n\n{table}"
 
 
-def _matrix(entries: Sequence[Entry], shape: str) -> str:
+def _matrix(entries: Sequence[Entry], shape: Name) -> str:
     found = [entry.by_case() for entry in entries]
     cases = [case for case in found[0] if case.shape == shape]
     body: list[list[str]] = []
@@ -86,7 +87,7 @@ def _matrix(entries: Sequence[Entry], shape: str) -> str:
         cells = [_WORDS.get(one[case].outcome, "n/a") for one in found]
         said = case.scenario.title
         body.append([f"`{case.id}`", said, ", ".join(case.scenario.issues), *cells])
-    title = DIALECTS[shape].title  # pyright: ignore[reportArgumentType] - a shape's name
+    title = DIALECTS[shape].title
     table = _table(["case", "what", "from", *(entry.name for entry in entries)], body)
     return f"## Cases: a client of {title}\n\n{table}"
 
