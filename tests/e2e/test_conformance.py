@@ -15,7 +15,7 @@ from metis.conformance.stage import Target
 
 # "shape case": why it fails for now.
 KNOWN: dict[str, str] = {}
-# What may say "not applicable" of Metis: what no wire shows.
+# Where "not applicable" may be said of Metis: what no wire shows, or no API has a place for.
 BEYOND = {"beyond the wire", "signatures"}
 CONFIG = """
 [providers.anthropic]

@@ -106,10 +106,11 @@ def thinking_as_text(body: dict[str, Any]) -> None:
 
 
 def apart(body: dict[str, Any]) -> None:
-    """Each block of the last message becomes a message of its own."""
-    last = body["messages"].pop()
-    parts = last["content"] if isinstance(last["content"], list) else [last["content"]]
-    body["messages"] += [{"role": "user", "content": [part]} for part in parts]
+    """Of several blocks in the last message, the last comes after a text of the assistant's."""
+    last = body["messages"][-1]["content"]
+    if isinstance(last, list) and len(last) > 1:
+        said = {"role": "assistant", "content": [{"type": "text", "text": "And?"}]}
+        body["messages"] += [said, {"role": "user", "content": [last.pop()]}]
 
 
 def strict(status: int, body: bytes) -> tuple[int, bytes]:

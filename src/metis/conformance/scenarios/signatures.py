@@ -57,6 +57,8 @@ async def _round_trip_stream(stage: Stage) -> None:
 
 async def _two_turns(stage: Stage, *, stream: bool) -> None:
     """The upstream thinks and calls a tool; the client sends back what it received, with the tool's result."""
+    if stage.shape.name == "openai" and stage.behind.name == "responses":
+        raise NotApplicable("Chat Completions itself carries no reasoning from turn to turn")
     told = Answer(
         text="Reading.", thinking=_THOUGHT, signature=_SIGNATURE, calls=(CALL,), stop="tool"
     )
