@@ -11,7 +11,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help run setup compile check format test test-compiled test-slow corpus fuzz bench bench-check bench-peers soak lock clean
+.PHONY: help run setup compile check format test test-compiled test-slow corpus fuzz bench bench-check bench-peers conformance soak lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ soak: compile  ## half an hour of everything at once, then compare the ledger wi
 
 bench-peers: setup  ## install other gateways to measure beside, each into an environment of its own ($$METIS_BENCH_CACHE)
 	@$(BIN)/python -m bench.peers $(ARGS)
+
+conformance: setup  ## Metis and other gateways against defects users reported, into docs/conformance.md (ARGS="--peers none")
+	@$(BIN)/python -m bench.conformance $(ARGS)
 
 lock: setup  ## refresh the hashed lock files
 	@lock() { scripts/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

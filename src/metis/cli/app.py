@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from metis import __version__
+from metis.cli import conformance_options
 from metis.cli.groups import config, keys, local
 from metis.cli.options import ConfigOption, DataOption, JsonOption, examples, leave_with, loaded
 
@@ -287,6 +288,56 @@ def doctor(
     from metis.cli.doctor import run_doctor
 
     leave_with(run_doctor(loaded(config, data), online=online, as_json=as_json))
+
+
+@app.command(
+    epilog=examples(
+        "metis conformance --target http://127.0.0.1:8080 --key $KEY --shape anthropic",
+        "metis conformance --target http://127.0.0.1:4000 --key sk-1234 --only blocks --only usage",
+        "metis conformance --list --shape responses",
+    )
+)
+def conformance(
+    target: conformance_options.Target = "",
+    key: conformance_options.Key = "",
+    shape: conformance_options.Shape = None,
+    only: conformance_options.Only = None,
+    list_: conformance_options.List = False,
+    upstream_host: conformance_options.UpstreamHost = "127.0.0.1",
+    upstream_port: conformance_options.UpstreamPort = 9400,
+    anthropic_model: conformance_options.AnthropicModel = "claude-sonnet-4-5",
+    openai_model: conformance_options.OpenaiModel = "gpt-4o",
+    responses_model: conformance_options.ResponsesModel = "gpt-5",
+    alias: conformance_options.Alias = None,
+    header: conformance_options.Header = None,
+    silence: conformance_options.Silence = 20.0,
+    json_file: conformance_options.JsonFile = None,
+) -> None:
+    """Try a gateway's wire against defects that users of gateways have reported.
+
+    It starts an upstream of its own, to which the gateway must forward, and judges what arrives there and comes back.
+
+    Leaves with 0 when all that applies passes, 1 when something fails, 2 for wrong usage.
+    """
+    from metis.cli import conformance as command
+
+    try:
+        shapes = command.shapes_from(shape or ())
+        cases = command.cases_of(shapes, only or ())
+        if list_:
+            leave_with(command.list_cases(cases))
+        models = (anthropic_model, openai_model, responses_model)
+        request = command.ConformanceRequest(
+            target=command.target_from(target, key, models, header or (), alias),
+            cases=cases,
+            silence_s=silence,
+            upstream_host=upstream_host,
+            upstream_port=upstream_port,
+            json_file=json_file,
+        )
+    except command.WrongUse as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    leave_with(command.run_conformance(request))
 
 
 @app.command()

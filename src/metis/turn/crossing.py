@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from metis.facts.usage import Usage
-from metis.ir.content import ToolCall
-from metis.ir.response import ErrorInfo
+from metis.ir.content import Part, ToolCall
+from metis.ir.response import ErrorInfo, Response
 from metis.ir.stream import (
     ArgumentsDelta,
     BlockStart,
@@ -63,6 +65,21 @@ def measure(event: StreamEvent, facts: ResponseFacts) -> None:
             pass
 
 
+def _own_name(part: Part, renamed: dict[str, str]) -> Part:
+    """A part as the client knows it: a call of a tool that the upstream was told by another name gets its own."""
+    if isinstance(part, ToolCall) and part.name in renamed:
+        return msgspec.structs.replace(part, name=renamed[part.name])
+    return part
+
+
+def _own_names(response: Response, renamed: dict[str, str]) -> Response:
+    return msgspec.structs.replace(
+        response,
+        parts=tuple(_own_name(part, renamed) for part in response.parts),
+        choices=tuple(_own_names(choice, renamed) for choice in response.choices),
+    )
+
+
 class WholeCrossing:
     """An answer that is translated when it is whole. `finish` raises CodecError on nonsense.
 
@@ -110,6 +127,8 @@ class WholeCrossing:
         else:
             self.facts = self._from.facts_of(body)
             response = self._from.decode_response(body)
+        if self._context.renamed:
+            response = _own_names(response, self._context.renamed)
         encoded = self._to.encode_response(response, self._context)
         self._notes = encoded.notes
         self.facts.complete = True
@@ -128,7 +147,16 @@ class WholeCrossing:
 class StreamCrossing:
     """A stream translated event by event. `whole`: the upstream sent one JSON body instead of a stream."""
 
-    __slots__ = ("_decoder", "_encoder", "_from", "_pieces", "_whole", "facts", "streaming")
+    __slots__ = (
+        "_decoder",
+        "_encoder",
+        "_from",
+        "_pieces",
+        "_renamed",
+        "_whole",
+        "facts",
+        "streaming",
+    )
 
     def __init__(
         self, source: UpstreamShape, target: Shape, context: ReplyContext, *, whole: bool
@@ -136,6 +164,7 @@ class StreamCrossing:
         self._from = source
         self._decoder = source.stream_decoder()
         self._encoder: StreamEncoder = target.stream_encoder(context)
+        self._renamed = context.renamed
         self._whole = whole
         self._pieces: list[bytes] = []
         self.facts = ResponseFacts()
@@ -178,6 +207,8 @@ class StreamCrossing:
             if self.facts.complete or self.facts.error is not None:
                 break  # the grammar ends there, whatever else the upstream says
             measure(event, self.facts)
+            if self._renamed and isinstance(event, BlockStart):
+                event = BlockStart(index=event.index, part=_own_name(event.part, self._renamed))
             pieces.append(self._encoder.feed(event))
         return b"".join(pieces)
 

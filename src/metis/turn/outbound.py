@@ -99,6 +99,7 @@ def crossed(
             custom_tools=custom,
             namespaces=namespaces,
             request=request,
+            renamed=encoded.renamed,
         ),
         notes=as_fidelity(encoded.notes),
     )

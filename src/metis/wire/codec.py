@@ -36,10 +36,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body made from IR, with what happened on the way."""
+    """A body made from IR, with what happened on the way.
+
+    `renamed`: the upstream's names of tools whose own its API would refuse, each with the own one.
+    """
 
     body: bytes
     notes: tuple[Note, ...] = ()
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,8 @@ class ReplyContext:
     `response_id` and `created` are used when the origin gives none; `model` is what the client is
     told. `include_usage` is chat's: send the usage chunk. `custom_tools` names the request's free-text
     tools and `namespaces` maps member tools to their namespace, so that calls come back in the right
-    form; `request` is the decoded request (Responses echoes several of its fields).
+    form; `request` is the decoded request (Responses echoes several of its fields). `renamed` is the
+    encoded request's: whoever decodes the answer gives calls their own names back, before any encoder sees them.
     """
 
     model: str
@@ -59,6 +64,7 @@ class ReplyContext:
     custom_tools: frozenset[str] = frozenset()
     namespaces: dict[str, str] = field(default_factory=dict[str, str])
     request: Request | None = None
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class ResponseFacts(msgspec.Struct, kw_only=True):

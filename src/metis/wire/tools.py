@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -35,6 +36,14 @@ def flatten_tools(tools: tuple[Tool, ...]) -> tuple[FlatTool, ...]:
         )
         for namespace, tool in members
     )
+
+
+def short_name(name: str, most_characters: int) -> str:
+    """A name within the limit: itself, or its start and a digest of the whole, the same from turn to turn."""
+    if len(name) <= most_characters:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{name[: most_characters - 9]}_{digest}"
 
 
 def _members(tools: tuple[Tool, ...], namespace: str) -> list[tuple[str, Tool]]:

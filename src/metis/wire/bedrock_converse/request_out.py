@@ -13,7 +13,7 @@ from metis.ir.request import Message, OutputFormat, Request, Tool
 from metis.wire.bedrock_converse.blocks_out import cache_point, own_blocks
 from metis.wire.bedrock_converse.foreign import ConverseBlocks
 from metis.wire.bedrock_converse.name import API, CLAUDE, NAME
-from metis.wire.bedrock_converse.tools_out import tool_config_out, tools_out
+from metis.wire.bedrock_converse.tools_out import ToolsOut, tool_config_out, tools_out
 from metis.wire.claude.generation import Generation, generation_of
 from metis.wire.claude.reasoning import plan_reasoning
 from metis.wire.codec import Encoded
@@ -38,8 +38,11 @@ _MET_ANYWAY: Final[dict[str, object]] = {"n": 1, "include": ["reasoning.encrypte
 def encode_request(request: Request) -> Encoded:
     """Encode for Bedrock. Model and stream go into the path. The same Request always gives the same bytes."""
     notes = Notes(API)
-    body = _own(request, notes) if request.origin == NAME else _foreign(request, notes)
-    return Encoded(dump_json(body), notes.all())
+    if request.origin == NAME:
+        return Encoded(dump_json(_own(request, notes)), notes.all())
+    tools = tools_out(request, notes)
+    body = _foreign(request, tools, notes)
+    return Encoded(dump_json(body), notes.all(), tools.renamed)
 
 
 def _own(request: Request, notes: Notes) -> Json:
@@ -146,10 +149,9 @@ def _output_config(wanted: OutputFormat) -> Json:
     return {"textFormat": {"type": "json_schema", "structure": structure}}
 
 
-def _foreign(request: Request, notes: Notes) -> Json:
+def _foreign(request: Request, tools: ToolsOut, notes: Notes) -> Json:
     generation = generation_of(request.model)
     is_claude = "claude" in request.model.lower() or request.origin == CLAUDE
-    tools = tools_out(request, notes)
     prefill = generation.prefill if is_claude else False
     conversation = conversation_out(
         request, ConverseBlocks(tools, notes, request.origin), notes, prefill=prefill

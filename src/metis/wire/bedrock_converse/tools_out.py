@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from metis.ir.request import Request
 from metis.wire.bedrock_converse.blocks_out import cache_point
@@ -12,7 +12,9 @@ from metis.wire.custom_tools import CUSTOM_SCHEMA, custom_description
 from metis.wire.effective_tools import effective_tools
 from metis.wire.fields import Json
 from metis.wire.notes import Notes
-from metis.wire.tools import FlatTool, flatten_tools, tool_paths
+from metis.wire.tools import FlatTool, flatten_tools, short_name, tool_paths
+
+MAX_NAME_CHARACTERS = 64  # API_runtime_ToolSpecification; Anthropic allows 128
 
 
 @dataclass(slots=True)
@@ -21,18 +23,25 @@ class ToolsOut:
 
     tools: list[Json] = field(default_factory=list[Json])
     offered: set[str] = field(default_factory=set[str])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
     names: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     used: dict[str, None] = field(default_factory=dict[str, None])
 
     def name_of(self, namespace: str, name: str) -> str:
-        return self.names.get((namespace, name), name)
+        return self.names.get((namespace, name)) or short_name(name, MAX_NAME_CHARACTERS)
 
 
 def tools_out(request: Request, notes: Notes) -> ToolsOut:
     """Write the tools, namespaces flattened by `wire.tools`; of two with one name the later is left out."""
     out = ToolsOut()
     offered = effective_tools(request)
-    for flat, path in zip(flatten_tools(offered), tool_paths(offered, "tools", notes), strict=True):
+    for named, path in zip(
+        flatten_tools(offered), tool_paths(offered, "tools", notes), strict=True
+    ):
+        flat = replace(named, name=short_name(named.name, MAX_NAME_CHARACTERS))
+        if flat.name != named.name:
+            out.renamed[flat.name] = named.name
+            notes.add("mapped", f"{path}.name", f"the tool is called {flat.name}")
         tool = _tool_out(flat, path, notes)
         if tool is None:
             continue
@@ -115,7 +124,8 @@ def _choice_out(request: Request, out: ToolsOut, notes: Notes) -> Json | None:
             return None
         case "tool":
             flat = [called for (_, member), called in out.names.items() if member == choice.name]
-            wanted = flat[0] if choice.name not in out.offered and len(flat) == 1 else choice.name
+            short = out.name_of("", choice.name)
+            wanted = flat[0] if short not in out.offered and len(flat) == 1 else short
             if wanted in out.offered:
                 return {"tool": {"name": wanted}}
             why = f"{choice.name} is not among the tools; any may be called"

@@ -29,9 +29,10 @@ from metis.wire.openai_chat.functions import call_of_function
 from metis.wire.openai_chat.notes import Notes
 from metis.wire.openai_chat.parts import SHAPE, plain_part
 from metis.wire.openai_chat.reasoning import speak
-from metis.wire.tools import FlatTool
+from metis.wire.tools import FlatTool, short_name
 
 _LISTS = {"openai_responses": "input"}
+MAX_NAME_CHARACTERS = 64  # of a function; Anthropic allows 128
 # Said where a client never told what a call gave.
 NO_RESULT = "No result of this call was recorded."
 # Bookkeeping of Responses items, which no model ever sees.
@@ -192,9 +193,10 @@ class _Writer:
 
     def _name(self, call: ToolCall) -> str:
         known = self._names.get((call.namespace, call.name))
-        if known is not None or not call.namespace:
-            return known or call.name
-        return f"{call.namespace}__{call.name}"
+        if known is not None:
+            return known
+        name = f"{call.namespace}__{call.name}" if call.namespace else call.name
+        return short_name(name, MAX_NAME_CHARACTERS)
 
     def _result(self, result: ToolResult, path: str) -> None:
         self._note_marks(result, path)

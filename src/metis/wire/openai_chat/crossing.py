@@ -7,11 +7,13 @@ https://platform.openai.com/docs/api-reference/chat/create. The conversation its
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from metis.ir.request import Reasoning, Request, Tool, ToolChoice
 from metis.wire.codec import Encoded
 from metis.wire.effective_tools import effective_tools
 from metis.wire.losses import says_something
-from metis.wire.openai_chat.conversation import messages_out
+from metis.wire.openai_chat.conversation import MAX_NAME_CHARACTERS, messages_out
 from metis.wire.openai_chat.fields import Object, dump
 from metis.wire.openai_chat.functions import (
     NO_PARAMETERS,
@@ -21,7 +23,7 @@ from metis.wire.openai_chat.functions import (
 )
 from metis.wire.openai_chat.notes import Notes
 from metis.wire.openai_chat.output_format import plain_output_format
-from metis.wire.tools import FlatTool, flatten_tools
+from metis.wire.tools import FlatTool, flatten_tools, short_name
 
 MAX_STOP_SEQUENCES = 4  # API reference, `stop`
 MAX_USER_CHARACTERS = 64  # the API refuses a longer `user`
@@ -40,7 +42,8 @@ _SERVICE_TIERS = {"standard_only": "default"}  # Anthropic's word
 def encode_foreign(request: Request) -> Encoded:
     """Raises CodecError only where the IR holds what JSON cannot."""
     notes = Notes()
-    flat = flatten_tools(effective_tools(request))
+    named = flatten_tools(effective_tools(request))
+    flat = tuple(replace(item, name=short_name(item.name, MAX_NAME_CHARACTERS)) for item in named)
     out: Object = {"model": request.model, "messages": messages_out(request, flat, notes)}
     for index, tool in enumerate(request.tools):
         if tool.kind == "namespace" and tool.description:
@@ -69,7 +72,12 @@ def encode_foreign(request: Request) -> Encoded:
     for key, value in request.extras.items():
         if says_something(value):
             notes.lost(key, "has no place in chat completions")
-    return Encoded(dump(out), notes.result())
+    renamed = {
+        short.name: item.name
+        for short, item in zip(flat, named, strict=True)
+        if short.name != item.name
+    }
+    return Encoded(dump(out), notes.result(), renamed)
 
 
 def _put(out: Object, key: str, value: object) -> None:
@@ -100,6 +108,8 @@ def _tools(flat: tuple[FlatTool, ...], notes: Notes) -> list[Object]:
 def _note_tool(tool: Tool, item: FlatTool, path: str, notes: Notes) -> None:
     if item.namespace and item.name != tool.name:
         notes.mapped(path, f"{item.namespace}.{tool.name} is called {item.name}")
+    elif item.name != tool.name:
+        notes.mapped(f"{path}.name", f"the tool is called {item.name}")
     if tool.kind == "custom":
         notes.mapped(path, "a free-text tool is a function with one string property, input")
     if tool.cache is not None:

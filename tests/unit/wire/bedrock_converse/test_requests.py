@@ -270,3 +270,29 @@ def test_whatever_a_block_is_comes_out_again(block: dict[str, Any]):
 def test_what_no_request_can_hold_is_named(body: dict[str, Any], where: str):
     with pytest.raises(CodecError, match=where):
         BEDROCK_CONVERSE.decode_request(json.dumps(body).encode())
+
+
+def test_a_tools_long_name_is_shortened_everywhere_and_told_back():
+    name = "mcp__" + "x" * 90
+    call = {"type": "tool_use", "id": "t1", "name": name, "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": "ok"}
+    body = {
+        "model": ALIAS,
+        "max_tokens": 9,
+        "tools": [{"name": name, "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "tool", "name": name},
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": [call]},
+            {"role": "user", "content": [result]},
+        ],
+    }
+    request = BY_NAME["anthropic_messages"].decode_request(json.dumps(body).encode())
+    encoded = BEDROCK_CONVERSE.encode_request(request)
+    [(short, long)] = encoded.renamed.items()
+    assert (long, len(short)) == (name, 64)
+    out = json.loads(encoded.body)
+    assert out["toolConfig"]["tools"][0]["toolSpec"]["name"] == short
+    assert out["toolConfig"]["toolChoice"] == {"tool": {"name": short}}
+    assert out["messages"][1]["content"][0]["toolUse"]["name"] == short
+    assert len(out["toolConfig"]["tools"]) == 1

@@ -513,3 +513,28 @@ def test_cache_markers_refusals_and_citations() -> None:
 def test_the_same_request_gives_the_same_bytes() -> None:
     request = Request(origin="anthropic_messages", model="m", messages=(HI,), extras={"x": 1})
     assert OPENAI_CHAT.encode_request(request) == OPENAI_CHAT.encode_request(request)
+
+
+def test_a_tool_whose_name_chat_refuses_has_a_shorter_one_everywhere() -> None:
+    long = "mcp__server__" + "x" * 90
+    request = Request(
+        origin="anthropic_messages",
+        model="m",
+        messages=(HI, assistant(call("1", long)), user(result("1"))),
+        tools=(Tool(kind="function", name=long), Tool(kind="function", name="f")),
+        tool_choice=ToolChoice(kind="tool", name=long),
+    )
+    encoded = OPENAI_CHAT.encode_request(request)
+    body = json.loads(encoded.body)
+    (short,) = encoded.renamed
+    assert encoded.renamed == {short: long}
+    assert len(short) == 64
+    assert [tool["function"]["name"] for tool in body["tools"]] == [short, "f"]
+    assert body["messages"][1]["tool_calls"] == [said("1", short)]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": short}}
+    assert Note("mapped", "tools[0].name", f"the tool is called {short}") in encoded.notes
+
+
+def test_a_replayed_call_of_a_tool_no_longer_offered_is_within_the_limit_too() -> None:
+    (_, told, _) = messages_of(HI, assistant(call("1", "y" * 80)), user(result("1")))
+    assert len(told["tool_calls"][0]["function"]["name"]) == 64
