@@ -228,6 +228,29 @@ def test_half_a_character_in_a_whole_answer_passes_and_is_priced(
     assert (row["usage_source"], row["cost_nano_usd"]) == ("reported", usual_cost)
 
 
+def test_a_second_finish_of_the_upstream_is_told_once(pair: Pair) -> None:
+    events = message_events()
+    again = events[-2].replace(b'"output_tokens": 7', b'"output_tokens": 99')
+
+    async def handler(seen: Seen, wire: Wire) -> None:
+        await wire.begin_stream()
+        for event in (*events[:-1], again, events[-1]):
+            await wire.chunk(event)
+        await wire.end_stream()
+
+    pair[1].handler = handler
+    request = request_for(
+        "openai_chat",
+        MODELS["anthropic_messages"],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    reply = ask(pair[0], "openai_chat", json.dumps(request).encode())
+    assert reply.body.count(b'"finish_reason":"stop"') == 1
+    assert b'"completion_tokens":99' in reply.body
+    assert told(pair, reply)["output_tokens"] == 99
+
+
 def text_of(reply: Reply) -> str:
     body = reply.json
     if "choices" in body:

@@ -218,6 +218,11 @@ class StreamCrossing:
         for event in events:
             if self.facts.complete or self.facts.error is not None:
                 break  # the grammar ends there, whatever else the upstream says
+            if isinstance(event, Finish) and self.facts.stop:
+                if event.usage is None:
+                    continue
+                # The grammar has one Finish: of a second one only what was used since is news.
+                event = UsageReport(event.usage, event.usage_raw)
             measure(event, self.facts)
             pieces.append(self._encoder.feed(event))
         return b"".join(pieces)

@@ -26,12 +26,14 @@ def usage_of(raw: Json) -> Usage:
         object_or_empty(raw.get("input_tokens_details")),
         object_or_empty(raw.get("output_tokens_details")),
     )
-    cached = _count(input_details.get("cached_tokens"))
-    written = _count(input_details.get("cache_write_tokens"))
+    prompt = _count(raw.get("input_tokens"))
+    # Both are part of the input: of a count that is over it, only so much is believed.
+    cached = min(prompt, _count(input_details.get("cached_tokens")))
+    written = min(prompt - cached, _count(input_details.get("cache_write_tokens")))
     lifetimes = object_or_empty(input_details.get("cache_write_tokens_details"))
     written_long = min(written, _count(lifetimes.get("ttl_12h_tokens")))
     return Usage(
-        input_tokens=max(0, _count(raw.get("input_tokens")) - cached - written),
+        input_tokens=prompt - cached - written,
         cache_read_tokens=cached,
         cache_write_5m_tokens=written - written_long,
         cache_write_1h_tokens=written_long,

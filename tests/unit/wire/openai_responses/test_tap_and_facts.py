@@ -56,7 +56,10 @@ USAGES: list[tuple[Json, Usage]] = [
         Usage(input_tokens=5, server_tools={"web_search_requests": 2}),
     ),
     ({"input_tokens": "many", "output_tokens": None, "input_tokens_details": []}, Usage()),
-    ({"input_tokens": 5, "input_tokens_details": {"cached_tokens": 9}}, Usage(cache_read_tokens=9)),
+    (
+        {"input_tokens": 5, "input_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 1}},
+        Usage(cache_read_tokens=5),
+    ),
 ]  # fmt: skip
 
 
