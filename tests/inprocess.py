@@ -130,9 +130,9 @@ class InProcessGateway:
         for connection in list(door.connections):
             connection.break_off()
         await asyncio.sleep(0)
-        door.stop()
         upstream.close()
         spool.close()
+        door.stop()
         counters.release()
 
 
