@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from metis.facts.usage import Usage
 from metis.ir.content import ToolCall
@@ -55,14 +56,26 @@ def measure(event: StreamEvent, facts: ResponseFacts) -> None:
             facts.stop = event.stop
             facts.stop_raw = event.stop_raw
             facts.usage = event.usage or facts.usage
-        case UsageReport(usage=usage):
+            _note_tier(event.extras, facts)
+            _note_tier(event.usage_raw or {}, facts)
+        case UsageReport(usage=usage, raw=raw):
             facts.usage = usage
+            _note_tier(raw or {}, facts)
         case StreamFailure(error=error):
             facts.error = error
         case End():
             facts.complete = True
         case _:
             pass
+
+
+def _note_tier(said: dict[str, Any], facts: ResponseFacts) -> None:
+    """OpenAI says the tier beside the usage, Anthropic in it."""
+    tier, speed = said.get("service_tier"), said.get("speed")
+    if isinstance(tier, str):
+        facts.service_tier = tier
+    if isinstance(speed, str):
+        facts.speed = speed
 
 
 class WholeCrossing:
@@ -196,6 +209,8 @@ class StreamCrossing:
         """
         if not self._events:
             body = b"".join(self._pieces or ())
+            told = self._from.facts_of(body)
+            self.facts.service_tier, self.facts.speed = told.service_tier, told.speed
             return self._send(unfold(self._from.decode_response(body)))
         events = [event for event in self._decoder.finish() if not _is_cut(event)]
         out = self._send(events)

@@ -37,14 +37,14 @@ from metis.turn.course import Way
 from metis.turn.engine import Engine
 from metis.turn.intake import (
     Parts,
-    max_tokens,
     read_intake,
     read_parts,
     read_parts_in_steps,
 )
 from metis.turn.outbound import request_head
 from metis.turn.preparing import prepare
-from metis.turn.refusals import OWN_FAILURE, of_failure, refusal
+from metis.turn.pricing import asked_tier, most_it_can_cost
+from metis.turn.refusals import OWN_FAILURE, nonsense, of_failure, over_limit, refusal
 from metis.turn.relay import CUT, Receiver
 from metis.turn.reply_head import read_reply_head
 from metis.turn.state import CallState, Intake, Outbound
@@ -342,21 +342,14 @@ class Turn:
             engine.pricing.at(provider.price_provider, way.decision.model, started_s)
             if way.decision.model
             else None,
+            *asked_tier(self._intake, outbound),
         )
         admitted = engine.admission.reserve(
             self._inbound.principal, call.call_id, self._most_it_can_cost
         )
         if isinstance(admitted, Refusal):
             self._call = None  # it is not made
-            return self._refuse(
-                ErrorInfo(
-                    status=429,
-                    kind="rate_limit",
-                    message=admitted.message,
-                    code=admitted.limit,
-                    retry_after_s=admitted.retry_after_s,
-                )
-            )
+            return self._refuse(over_limit(admitted))
         self._admitted = admitted
         settings = engine.settings
         return [
@@ -374,13 +367,10 @@ class Turn:
         ]
 
     def _most_it_can_cost(self) -> int:
-        """An upper bound: every byte a token of fresh input, and all the output that was allowed."""
         call, intake = self._call, self._intake
-        if call is None or call.price is None or intake is None or call.way.provider.kind.free:
+        if call is None or intake is None or self._inbound.operation == "count_tokens":
             return 0
-        if self._inbound.operation == "count_tokens":
-            return 0
-        return call.price.most(call.body_bytes, max_tokens(intake.body.fields))
+        return most_it_can_cost(self._engine, call, intake)
 
     def _call_completed(
         self, call: CallState, outcome: CallOutcome, now_s: float
@@ -499,10 +489,6 @@ class Turn:
         call.open = False
         call.failure = FailureClass.UPSTREAM.value
         call.cause = FailureCause.PROTOCOL.value
-        error = ErrorInfo(
-            status=502,
-            kind="api",
-            message=f"{call.way.provider.name} answered with nonsense: {detail}",
-        )
+        error = nonsense(call.way.provider.name, detail)
         ended = self._broken_off(error) if self._client_status else self._answer_failure(error)
         return [*cancel, *ended]

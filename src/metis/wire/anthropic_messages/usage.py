@@ -7,6 +7,7 @@ docs/en/build-with-claude/prompt-caching ("Tracking cache performance").
 from __future__ import annotations
 
 from metis.facts.usage import Usage
+from metis.wire.codec import ResponseFacts
 from metis.wire.fields import Json, as_count, as_object
 
 _COUNTS = (
@@ -38,6 +39,15 @@ def usage_of(raw: Json) -> Usage:
         reasoning_tokens=as_count(details.get("thinking_tokens")),
         server_tools={name: as_count(count) for name, count in tools.items() if as_count(count)},
     )
+
+
+def note_tier(raw: Json, facts: ResponseFacts) -> None:
+    """Put down the tier and the speed that a usage object says the answer was served with."""
+    tier, speed = raw.get("service_tier"), raw.get("speed")
+    if isinstance(tier, str):
+        facts.service_tier = tier
+    if isinstance(speed, str):
+        facts.speed = speed
 
 
 def merge_usage(earlier: Json, later: Json) -> Json:
