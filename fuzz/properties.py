@@ -20,7 +20,7 @@ from metis.errors import BadRequest, CodecError
 from metis.ir.request import Request
 from metis.ir.response import Response
 from metis.ir.stream import Fold
-from metis.turn.crossing import StreamCrossing, WholeCrossing
+from metis.turn.crossing import FoldedStream, StreamCrossing, WholeCrossing
 from metis.turn.relay import StreamRelay, WholeRelay
 from metis.wire import SHAPES
 from metis.wire.codec import ReplyContext, Shape
@@ -167,11 +167,9 @@ def _answer(case: Case) -> None:
             encoded = _tried(lambda to=target: to.encode_response(response, context()))
             if encoded is not None:
                 _is_json(encoded.body, f"an answer for {target.name}")
+        _tried(lambda to=target: _received(WholeCrossing(shape, to, context()), [data]))
         _tried(
-            lambda to=target: _received(WholeCrossing(shape, to, context(), streamed=False), [data])
-        )
-        _tried(
-            lambda to=target: _received(StreamCrossing(shape, to, context(), whole=True), [data])
+            lambda to=target: _received(StreamCrossing(shape, to, context(), events=False), [data])
         )
 
 
@@ -193,14 +191,12 @@ def _stream(case: Case) -> None:
         if fold is not None:
             _tried(lambda to=target, fold=fold: to.encode_response(fold.result(), context()))
         written = _tried(
-            lambda to=target: _received(StreamCrossing(shape, to, context(), whole=False), pieces)
+            lambda to=target: _received(StreamCrossing(shape, to, context(), events=True), pieces)
         )
         if written is not None and target is not shape:
             told = f"a stream for {target.name}"
             _understood(lambda data, to=target: _folded(to, [data]), written, told)
-        _tried(
-            lambda to=target: _received(WholeCrossing(shape, to, context(), streamed=True), pieces)
-        )
+        _tried(lambda to=target: _received(FoldedStream(shape, to, context()), pieces))
 
 
 def _understood(read: Callable[[bytes], object], body: bytes, what: str) -> None:
@@ -225,7 +221,8 @@ def _received(receiver: Any, pieces: list[bytes]) -> bytes:
     out: list[bytes] = []
     for piece in pieces:
         out.append(receiver.feed(piece))
-    out.append(receiver.finish())
+    ended = receiver.finish()
+    out.append(ended if isinstance(ended, bytes) else b"")  # a folded stream may end in an error
     receiver.notes()
     return b"".join(out)
 

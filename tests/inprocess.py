@@ -49,9 +49,7 @@ class InProcessGateway:
         self._storage = open_storage(self._config.storage, database=self._data_dir.database)
         self._storage.migrate(now_ts=_now_ts())
         self._board = Board(self._data_dir.board)
-        accounts = self._storage.accounts(self._board)
-        self.key = accounts.create_key(KeySpec(), now_ts=_now_ts(), actor="test").plaintext
-        accounts.close()
+        self.key = self.make_key(KeySpec())
         providers = build_providers(self._config, environment or {})
         self._plan = WorkerPlan(
             config=self._config,
@@ -76,6 +74,14 @@ class InProcessGateway:
         store = self._storage.ledger()
         self._recorder = Recorder(self._data_dir.spool, store, self._config.trace)
         self._close_store = store.close
+
+    def make_key(self, spec: KeySpec) -> str:
+        """A further key; the gateway knows it at once."""
+        accounts = self._storage.accounts(self._board)
+        try:
+            return accounts.create_key(spec, now_ts=_now_ts(), actor="test").plaintext
+        finally:
+            accounts.close()
 
     def stop(self) -> None:
         """Stop serving; running answers are cut short."""
@@ -124,9 +130,9 @@ class InProcessGateway:
         for connection in list(door.connections):
             connection.break_off()
         await asyncio.sleep(0)
-        door.stop()
         upstream.close()
         spool.close()
+        door.stop()
         counters.release()
 
 

@@ -86,9 +86,9 @@ async def _serve(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd
     await stop.wait()
     server.close()
     await door.drain()
-    door.stop()
     upstream.close()
     spool.close()
+    door.stop()
     counters.release()
 
 

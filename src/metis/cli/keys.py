@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Final
 
 from metis.accounts.keys import KeyRecord, KeySpec, MintedKey
 from metis.analytics.window import MICROSECONDS, iso
+from metis.bootstrap.engine import build_policy, build_providers
 from metis.bootstrap.offline import open_accounts
+from metis.catalog.names import AUTO_NAMES
 from metis.cli.output import local_time, note, print_json, print_table
 from metis.config import Config
-from metis.errors import BadRequest
+from metis.errors import BadRequest, ConfigError
 
 _ACTOR: Final = "cli"
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -21,6 +24,11 @@ def create_key(config: Config, spec: KeySpec, *, as_json: bool) -> int:
     with open_accounts(config) as accounts:
         minted = accounts.create_key(spec, now_ts=_now_ts(), actor=_ACTOR)
     _show_minted(minted, as_json=as_json)
+    if spec.pinned_model and not _is_served(config, spec.pinned_model):
+        note(
+            f"no configured provider serves {spec.pinned_model!r}, so every request with this key "
+            "will be refused; see 'metis models'"
+        )
     return 0
 
 
@@ -109,6 +117,16 @@ def key_as_dict(key: KeyRecord, now_ts: int) -> dict[str, Any]:
         "replaces": key.replaces,
         "state": _state(key, now_ts),
     }
+
+
+def _is_served(config: Config, model: str) -> bool:
+    """Whether the configuration has somebody for a model; also where it cannot be read as far as that."""
+    try:
+        providers = build_providers(config, os.environ)
+    except ConfigError:
+        return True
+    directory = build_policy(config, providers, 0).directory
+    return model in AUTO_NAMES or directory.resolve(model, "") is not None
 
 
 def _show_minted(minted: MintedKey, *, as_json: bool) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO, cast
 
 import msgspec
 import structlog
@@ -98,6 +100,21 @@ def terminal_renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
     )
 
 
+class LogFile:
+    """A file for lines that may be lost: a full disk or a closed pipe must not end what is being served."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+
 def _log_to_stderr() -> None:
     """Standard output is the banner's; logs are lines of JSON unless a person is looking."""
     terminal = sys.stderr.isatty()
@@ -113,5 +130,5 @@ def _log_to_stderr() -> None:
             *([] if terminal else [structlog.processors.format_exc_info]),
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, LogFile(sys.stderr))),
     )

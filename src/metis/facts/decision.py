@@ -10,12 +10,16 @@ SlotName = Literal["override", "sticky", "rule", "pattern", "workspace", "global
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One slot's word: `pass`, `choose` or `advise`, with one plain sentence why."""
+    """One slot's word: `pass`, `choose` or `advise`, with one plain sentence why.
+
+    `binding`: the choice is a demand. When it cannot be served the request is refused; no later slot answers for it.
+    """
 
     slot: SlotName
     kind: Literal["pass", "choose", "advise"]
     reason: str
     model: str = ""
+    binding: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

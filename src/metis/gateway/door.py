@@ -9,6 +9,8 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final, Protocol
 
+import structlog
+
 from metis.facts.ids import IdFactory
 from metis.gateway.model_list import ModelList
 from metis.gateway.ports import Counters, Keys, Ledger, Upstream
@@ -16,6 +18,8 @@ from metis.gateway.settings import GatewaySettings
 from metis.gateway.taking_turns import TakingTurns
 from metis.http.known_heads import KnownHeads
 from metis.turn.engine import Engine
+
+log = structlog.get_logger("metis.gateway")
 
 _TICK_S: Final = 1.0
 
@@ -54,6 +58,7 @@ class DoorState:
         self.connections: set[Connection] = set()
         self.draining = False
         self.date = b""
+        self._unledgered = 0  # as the counters have it
         self._ticker: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
 
@@ -61,8 +66,10 @@ class DoorState:
         self._tick()
 
     def stop(self) -> None:
+        """The last look at the ledger, so call this after it was closed."""
         if self._ticker is not None:
             self._ticker.cancel()
+        self._look_after_ledger()
 
     def opened(self, connection: Connection) -> bool:
         """Count a new connection; False when it may not stay (draining, or too many)."""
@@ -81,13 +88,22 @@ class DoorState:
                 self._empty.set()
 
     def _tick(self) -> None:
-        """Once a second for all: the Date header, timeouts, heartbeats."""
+        """Once a second for all: the Date header, timeouts, heartbeats, what the ledger could not take before."""
         self.date = formatdate(usegmt=True).encode()
         self.counters.beat(time.time_ns() // 1000)
+        self._look_after_ledger()
         now, now_ns = time.monotonic(), time.perf_counter_ns()
         for connection in list(self.connections):
             connection.tick(now, now_ns)
         self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+
+    def _look_after_ledger(self) -> None:
+        ledger = self.ledger
+        ledger.catch_up()
+        dropped, self._unledgered = ledger.unledgered - self._unledgered, ledger.unledgered
+        if dropped:
+            self.counters.add("unledgered", dropped)
+            log.error("ledger.dropped", events=dropped)
 
     async def drain(self) -> None:
         """Let what runs finish, refuse what comes; after the drain timeout break off what is left."""

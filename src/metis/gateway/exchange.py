@@ -11,6 +11,7 @@ from metis.facts.failure import CallFailure, FailureCause, FailureClass
 from metis.gateway.ports import Counters, Ledger, Upstream
 from metis.gateway.taking_turns import TakingTurns
 from metis.http.headers import Headers
+from metis.trace.events import LlmCallStarted
 from metis.turn.actions import Actions, Call, Cancel, Finish, Inbound, Record, Reply, Resume, Send
 from metis.turn.engine import Engine
 from metis.turn.machine import Turn
@@ -197,12 +198,15 @@ class Exchange:
     def _go_on_unrecorded(
         self, turn: Turn, record: Record, actions: Actions, error: LedgerError
     ) -> bool:
-        """What could not be written down: False when the turn was told that it may not call."""
+        """What could not be written down: False when the turn was told that it may not call.
+
+        What has happened is written later; what has not begun must not.
+        """
         call = next((action for action in actions if isinstance(action, Call)), None)
-        if call is None:
+        if call is None or not any(isinstance(event, LlmCallStarted) for event in record.events):
             # The money is spent; withholding the answer would not bring it back.
-            self._services.counters.add("unledgered", len(record.events))
-            log.error("ledger.refused", error=str(error), events=len(record.events))
+            self._services.ledger.keep(record.events)
+            log.error("ledger.late", error=str(error), events=len(record.events))
             return True
         failure = CallFailure(FailureClass.OVERLOADED, FailureCause.LEDGER, str(error), sent=False)
         self._run(turn, turn.failed(call.call_id, failure))

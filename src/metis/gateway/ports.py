@@ -18,9 +18,19 @@ class Upstream(Protocol):
 
 
 class Ledger(Protocol):
-    """Where events are written down, at once and in order. Raises LedgerError (LedgerFull) when it cannot."""
+    """Where events are written down, at once and in order.
+
+    `append` raises LedgerError (LedgerFull) when it cannot. `keep` holds what it refused until there is room;
+    `catch_up` looks whether there is, and gives how many events wait. `unledgered` counts what was dropped.
+    """
+
+    unledgered: int
 
     def append(self, events: Sequence[AnyForm]) -> None: ...
+
+    def keep(self, events: Sequence[AnyForm]) -> None: ...
+
+    def catch_up(self) -> int: ...
 
 
 class Keys(Protocol):

@@ -49,6 +49,7 @@ class RequestReader:
         "_length",
         "_on_head",
         "_parser",
+        "_upgrade_ignored",
         "_url",
         "head_size",
         "max_body_bytes",
@@ -83,6 +84,7 @@ class RequestReader:
             0  # of names and values; `head_size` is of the bytes that came of an unfinished head
         )
         self._in_head = False
+        self._upgrade_ignored = False
         self._closed = False  # a request said that it is the connection's last
         self.head_size = 0
         self.mid_request = False
@@ -143,12 +145,12 @@ class RequestReader:
         return not ready or (len(ready) == 1 and ready[0].head is self._head)
 
     def _parse(self, data: bytes) -> None:
-        was_in_head = self._in_head
+        was_in_head, behind_head = self._in_head, 0
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The request is whole and in `ready`; nobody here speaks another protocol afterwards.
-            pass
+        except httptools.HttpParserUpgrade as pause:
+            # Without a body the request is whole and in `ready`; nobody here speaks another protocol afterwards.
+            behind_head = int(pause.args[0])
         except httptools.HttpParserCallbackError as exc:
             cause = exc.__context__
             if isinstance(cause, RequestError):
@@ -160,11 +162,27 @@ class RequestReader:
                 self.ready[-1] = self.ready[-1]._replace(keep_alive=False)
                 return
             raise BadRequest(f"malformed HTTP: {exc}") from exc
+        if self._upgrade_ignored:
+            self._upgrade_ignored = False
+            self._read_body_after_upgrade(data[behind_head:])
+            return
         if was_in_head and self._in_head:
             # Only what is head to its end: behind the head's last piece a body may have come along.
             self.head_size += len(data)
             if self.head_size > self.max_header_bytes:
                 raise HeadersTooLarge(_too_long(self.max_header_bytes))
+
+    def _read_body_after_upgrade(self, rest: bytes) -> None:
+        """Read the body of a request that also asks for another protocol.
+
+        llhttp stops behind such a head, but who does not switch must take the request as it is (RFC 9110, 7.8). Its
+        lengths were checked with the head; a new parser reads by them, and takes nothing behind the body.
+        """
+        chunked = b"transfer-encoding" in self._head.named
+        framing = b"transfer-encoding: chunked" if chunked else b"content-length: " + self._length
+        self._parser = httptools.HttpRequestParser(_Body(self))
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nconnection: close\r\n%b\r\n\r\n" % framing)
+        self._parse(rest)
 
     # httptools callbacks
 
@@ -233,6 +251,9 @@ class RequestReader:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if self._parser.should_upgrade() and self._has_body():
+            self._upgrade_ignored = True  # llhttp says so before it has read a body
+            return
         pieces = self._body
         self._body = []
         self.mid_request = False
@@ -240,6 +261,26 @@ class RequestReader:
         keep_alive = self._head.keep_alive
         self._closed = not keep_alive
         self.ready.append(HttpRequest(self._head, body, keep_alive))
+
+    def _has_body(self) -> bool:
+        return b"transfer-encoding" in self._head.named or (
+            self._length != b"" and int(self._length) > 0
+        )
+
+
+class _Body:
+    """What a parser tells of a body alone, to the reader that has the head."""
+
+    __slots__ = ("_reader",)
+
+    def __init__(self, reader: RequestReader) -> None:
+        self._reader = reader
+
+    def on_body(self, body: bytes) -> None:
+        self._reader.on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._reader.on_message_complete()
 
 
 def _check_framing(head: RequestHead) -> None:

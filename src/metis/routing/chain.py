@@ -10,6 +10,7 @@ from metis.facts.decision import Candidate, RouteDecision, Verdict
 from metis.routing.eligibility import why_not
 from metis.routing.slot import Policy, Question
 from metis.routing.slots import SLOTS
+from metis.routing.targets import Resolved
 
 _CACHED_ANSWERS: Final = 4096
 
@@ -18,48 +19,65 @@ def decide(question: Question, policy: Policy) -> RouteDecision:
     """Choose provider and model for a request.
 
     Raises NotFound when no slot's choice is served by anybody, Forbidden when the only ones that are
-    may not be used by this key.
+    may not be used by this key; either at once where the choice was a demand (`Verdict.binding`).
     """
     verdicts = tuple(slot.decide(question, policy) for slot in SLOTS)
     candidates: list[Candidate] = []
-    chosen: tuple[Verdict, str, str, str] | None = None
+    chosen: tuple[Verdict, Resolved] | None = None
     for verdict in verdicts:
         if verdict.kind != "choose" or chosen is not None:
             continue
         resolved = policy.directory.resolve(verdict.model, question.shape)
-        if resolved is None:
-            candidates.append(
-                Candidate(
-                    provider="",
-                    model=verdict.model,
-                    eligible=False,
-                    why_not="no configured provider serves it",
-                )
-            )
-            continue
-        obstacle = why_not(question, resolved)
-        candidates.append(
-            Candidate(
-                provider=resolved.provider,
-                model=resolved.model,
-                eligible=not obstacle,
-                why_not=obstacle,
-            )
-        )
-        if not obstacle:
-            chosen = (verdict, resolved.provider, resolved.model, resolved.why)
+        candidate = _candidate(question, verdict, resolved)
+        candidates.append(candidate)
+        if resolved is not None and candidate.eligible:
+            chosen = (verdict, resolved)
+        elif verdict.binding:
+            raise _unserved_demand(question, verdict, candidate)
     if chosen is None:
         raise _refusal(question, policy, candidates)
-    verdict, provider, model, why = chosen
+    verdict, resolved = chosen
     return RouteDecision(
         requested_model=question.requested_model,
-        provider=provider,
-        model=model,
+        provider=resolved.provider,
+        model=resolved.model,
         slot=verdict.slot,
-        reason=f"{verdict.reason}; {why}",
+        reason=f"{verdict.reason}; {resolved.why}",
         verdicts=verdicts,
         candidates=tuple(candidates),
     )
+
+
+def _candidate(question: Question, verdict: Verdict, resolved: Resolved | None) -> Candidate:
+    if resolved is None:
+        nobody = "no configured provider serves it"
+        return Candidate(provider="", model=verdict.model, eligible=False, why_not=nobody)
+    obstacle = why_not(question, resolved)
+    return Candidate(
+        provider=resolved.provider,
+        model=resolved.model,
+        eligible=not obstacle,
+        why_not=obstacle,
+    )
+
+
+def _unserved_demand(
+    question: Question, verdict: Verdict, candidate: Candidate
+) -> NotFound | Forbidden:
+    """Another model in its place would be what nobody asked for, at a price nobody agreed to."""
+    match verdict.slot:
+        case "override" if question.pinned_model:
+            remedy = "see 'metis models', and make a key with another --model"
+        case "override":
+            remedy = "see 'metis models', and name another in x-metis-model"
+        case "workspace":
+            remedy = f"correct [routing.projects.{question.project_id}] in metis.toml"
+        case _:
+            remedy = "correct [routing] in metis.toml"
+    sentence = f"{verdict.reason}, and {candidate.why_not}; {remedy}"
+    if candidate.provider:
+        return Forbidden(f"model {verdict.model!r} cannot be used: {sentence}")
+    return NotFound(f"unknown model {verdict.model!r}: {sentence}", code="model_not_found")
 
 
 def _refusal(

@@ -11,12 +11,14 @@ import errno
 import fcntl
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from metis.errors import LedgerError, LedgerFull
-from metis.trace.events import AnyEvent, AnyForm, LlmCallStarted
+from metis.trace.events import AnyEvent, AnyForm, LlmCallCompleted, LlmCallStarted
 from metis.trace.frames import (
     SEGMENT_HEADER,
     SEGMENT_HEADER_BYTES,
@@ -34,6 +36,9 @@ _FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MEASURE_STEP_BYTES: Final = 4 * 1024 * 1024  # how much is written between two looks at the disk
 _REMEASURE_S: Final = 0.1  # how often a full spool looks whether it was emptied
 _RESERVE: Final = 16  # completions may go 1/16 over the bound that stops new calls
+_MOST_KEPT_BYTES: Final = (
+    16 * 1024 * 1024
+)  # of closing events that found no room; about 10,000 turns
 
 
 def segment_name(number: int) -> str:
@@ -50,7 +55,8 @@ def segment_numbers(directory: Path) -> list[int]:
 class SpoolWriter:
     """Append events to a new spool directory; one per worker process, made after the fork.
 
-    `unledgered` counts events dropped under `on_ledger_full = "serve"`. Not thread-safe.
+    `unledgered` counts events that were dropped: under `on_ledger_full = "serve"`, and of what was kept for later
+    too much or until the end. Not thread-safe.
     Raises LedgerError when the directory exists or cannot be made.
     """
 
@@ -61,6 +67,8 @@ class SpoolWriter:
         "_directory",
         "_fd",
         "_is_full",
+        "_kept",
+        "_kept_bytes",
         "_left",
         "_lock_fd",
         "_measure_at",
@@ -95,6 +103,10 @@ class SpoolWriter:
         self._stop = 0  # up to where nobody need be asked
         self._left = 0
         self._is_full = False
+        self._kept: deque[tuple[bytes, int]] = (
+            deque()
+        )  # frames that found no room, and their events
+        self._kept_bytes = 0
         self._measure_at = 0.0
         self._sync_at = 0.0
         self._syncs = settings.fsync != "off"
@@ -109,7 +121,7 @@ class SpoolWriter:
         Raises LedgerFull when the disk or the spool's bound is reached (calls that start are refused
         a sixteenth earlier than the rest, so that calls under way can still be completed) and
         LedgerError for any other refusal; then none of the events is written.
-        With `on_ledger_full = "serve"` both count in `unledgered` instead.
+        With `on_ledger_full = "serve"` both count in `unledgered` instead. What was kept is written first.
         """
         if not events:
             return  # an empty frame would read as damage
@@ -117,7 +129,10 @@ class SpoolWriter:
         size = len(frame)
         try:
             if self._offset + size > self._stop:
-                frame = self._make_room(events, frame)
+                if self._kept:
+                    self._write_kept()
+                starts = any(type(event) is LlmCallStarted for event in events)
+                frame = self._make_room(frame, starts=starts)
                 size = len(frame)
             try:
                 written = os.write(self._fd, frame)
@@ -134,6 +149,29 @@ class SpoolWriter:
         if self._syncs:
             self._sync_after_append()
 
+    def keep(self, events: Sequence[AnyForm]) -> None:
+        """Hold events that `append` refused until there is room: what ended must not be lost with its call.
+
+        They are written before the next ones, or by `catch_up`. What is over 16 MiB counts as `unledgered`; half of
+        that is for ends of calls alone, so that turns which were only refused cannot take their place.
+        """
+        frame = encode_frame(events)
+        ends = any(type(event) is LlmCallCompleted for event in events)
+        bound = _MOST_KEPT_BYTES if ends else _MOST_KEPT_BYTES // 2
+        if self._kept_bytes + len(frame) > bound:
+            self.unledgered += len(events)
+            return
+        self._kept.append((frame, len(events)))
+        self._kept_bytes += len(frame)
+        self._stop = 0  # nothing may overtake them: the next append asks
+
+    def catch_up(self) -> int:
+        """Write what was kept, as far as there is room now. Gives how many events still wait."""
+        if self._kept:
+            with suppress(LedgerError):
+                self._write_kept()
+        return sum(count for _, count in self._kept)
+
     def sync(self) -> None:
         """Put what was appended on the disk. With fsync "group", call this on a timer too.
 
@@ -147,7 +185,9 @@ class SpoolWriter:
         self._sync_at = self._clock() + self._settings.fsync_interval_ms / 1000
 
     def close(self) -> None:
-        """Release the spool: the recorder takes what is left and removes it."""
+        """Release the spool: the recorder takes what is left and removes it. What still finds no room is lost."""
+        self.unledgered += self.catch_up()
+        self._kept.clear()
         if self._syncs:
             self.sync()
         self._close_segment()
@@ -155,7 +195,27 @@ class SpoolWriter:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
-    def _make_room(self, events: Sequence[AnyForm], frame: bytes) -> bytes:
+    def _write_kept(self) -> None:
+        """Write what was kept, in its order. Raises LedgerError at the first that finds no room still."""
+        try:
+            while self._kept:
+                frame, _ = self._kept[0]
+                whole = self._make_room(frame, starts=False)
+                try:
+                    written = os.write(self._fd, whole)
+                except OSError as exc:
+                    raise self._unwritten(exc) from exc
+                if written != len(whole):
+                    raise self._unwritten(None)
+                self._offset += written
+                self._kept.popleft()
+                self._kept_bytes -= len(frame)
+        finally:
+            self._stop = 0  # as after `keep`
+        if self._syncs:
+            self._sync_after_append()
+
+    def _make_room(self, frame: bytes, *, starts: bool) -> bytes:
         """Look whether the frame may be written, and begin a segment for it if need be; then it gets its header.
 
         Raises LedgerError.
@@ -164,7 +224,7 @@ class SpoolWriter:
         self._allowance -= self._offset - self._counted
         self._counted = self._offset
         if size > self._allowance:
-            self._admit(events, size)
+            self._admit(size, starts=starts)
         if self._fd < 0 or self._offset + size > self._segment_bytes:
             self._roll()
         whole = max(self._offset + size, self._segment_bytes)
@@ -186,14 +246,13 @@ class SpoolWriter:
             'on_ledger_full = "serve" to serve without a ledger'
         )
 
-    def _admit(self, events: Sequence[AnyForm], size: int) -> None:
+    def _admit(self, size: int, *, starts: bool) -> None:
         """Look at the disk now and then, and raise LedgerFull when the bound is reached."""
         bound = self._settings.spool_bytes
         now = self._clock()
         if not self._is_full or now >= self._measure_at:
             self._left = bound - _bytes_on_disk(self._directory.parent)
             self._measure_at = now + _REMEASURE_S
-        starts = any(type(event) is LlmCallStarted for event in events)
         if size > self._left + (0 if starts else bound // _RESERVE):
             self._is_full = True
             if self._offset > 0:

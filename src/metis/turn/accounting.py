@@ -16,6 +16,7 @@ from metis.turn.actions import Inbound
 from metis.turn.crossing import estimate_usage
 from metis.turn.engine import Engine
 from metis.turn.features import read_features
+from metis.turn.pricing import price_of
 from metis.turn.state import CallState, Intake
 from metis.wire.codec import ResponseFacts
 
@@ -63,9 +64,9 @@ class TurnLedger:
     def completed(
         self, call: CallState, facts: ResponseFacts, outcome: CallOutcome, now_s: float
     ) -> LlmCallCompleted:
-        """The end of an attempt, priced with the price of the day it began on."""
+        """The end of an attempt, priced with the price of the day it began on, and of the tier it was served in."""
         usage, source = self._usage(call, facts, outcome)
-        cost, price_unknown, unpriced = self._price(call, usage)
+        cost, price_unknown, unpriced = self._price(call, facts, usage)
         if usage is None:
             usage = _NO_USAGE
         intake, first, started = self._intake, call.first_byte_ns, call.started_ns
@@ -107,15 +108,18 @@ class TurnLedger:
             facts.tool_calls,
         )
 
-    def _price(self, call: CallState, usage: Usage | None) -> tuple[int, bool, tuple[str, ...]]:
+    def _price(
+        self, call: CallState, facts: ResponseFacts, usage: Usage | None
+    ) -> tuple[int, bool, tuple[str, ...]]:
         """The cost, whether it is unknown or lacks something, and what it lacks."""
         operation = self._inbound.operation
         relayed = operation == "relay"
         if usage is None or call.way.provider.kind.free or operation == "count_tokens":
             return 0, relayed, ()
-        if call.price is None:
+        price = price_of(self._engine, call, facts)
+        if price is None:
             return 0, True, ()
-        priced = call.price.cost(usage)
+        priced = price.cost(usage)
         return priced.nano_usd, relayed or bool(priced.unknown_parts), priced.unknown_parts
 
     def _usage(

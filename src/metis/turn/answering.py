@@ -10,18 +10,27 @@ from metis.ir.response import ErrorInfo
 from metis.trace.events.turn import FidelityNote
 from metis.turn.actions import Inbound, Reply
 from metis.turn.course import Way
-from metis.turn.crossing import StreamCrossing, WholeCrossing
+from metis.turn.crossing import FoldedStream, StreamCrossing, WholeCrossing
 from metis.turn.engine import Engine
 from metis.turn.refusals import credential_refused
-from metis.turn.relay import PathRelay, Receiver, StreamRelay, Unframed, WholeRelay
+from metis.turn.relay import (
+    PathRelay,
+    Receiver,
+    StreamRelay,
+    Unframed,
+    WholeRelay,
+    begins_events,
+)
 from metis.turn.reply_head import ReplyHead
 from metis.turn.state import Outbound
+from metis.wire.codec import ReplyContext
 
 _NO_HEAD: Final = ReplyHead()
 _JSON_TYPE: Final = b"content-type: application/json\r\n"
 _STREAM_TYPE: Final = b"content-type: text/event-stream; charset=utf-8\r\n"
 # AWS's framing of streams: what an `unframe` is for.
 FRAMED_TYPE: Final = b"application/vnd.amazon.eventstream"
+_EVENTS_TYPE: Final = b"text/event-stream"
 _WITHOUT_BODY: Final = (204, 205)
 _FIDELITY_ORDER: Final = ("edited", "mapped", "carried", "lost")
 
@@ -41,38 +50,66 @@ class Answerer:
     def receiver(self, status: int, outbound: Outbound, *, stream: bool) -> Receiver:
         """How a 2xx answer is received, by what was asked and what the upstream says it sends."""
         if outbound.unframe is None:
-            return self._receiver(status, outbound, stream=stream)
+            return self._receiver(status, outbound, stream=stream, events=self._says_events())
         framed = self.head.content_type.startswith(FRAMED_TYPE)
         if framed:
-            self.head = self.head._replace(content_type=b"text/event-stream")
-        inner = self._receiver(status, outbound, stream=stream)
+            self.head = self.head._replace(content_type=_EVENTS_TYPE)
+        events = self._says_events()
+        inner = self._receiver(status, outbound, stream=stream, events=events)
         self._crossed_type = _STREAM_TYPE if inner.streaming else _JSON_TYPE
         return Unframed(inner, outbound.unframe()) if framed else inner
 
-    def _receiver(self, status: int, outbound: Outbound, *, stream: bool) -> Receiver:
-        shape = outbound.shape
+    def another_receiver(
+        self, status: int, outbound: Outbound, first: bytes, *, stream: bool
+    ) -> Receiver | None:
+        """The receiver that fits the answer's first bytes, where the head made one expect something else.
+
+        Only for answers of which the client has seen nothing yet.
+        """
+        said = self._says_events()
+        events = begins_events(first, labelled=said)
+        if events == said:
+            return None
+        return self._receiver(status, outbound, stream=stream, events=events)
+
+    def _says_events(self) -> bool:
+        return self.head.content_type.startswith((_EVENTS_TYPE, FRAMED_TYPE))
+
+    def _receiver(self, status: int, outbound: Outbound, *, stream: bool, events: bool) -> Receiver:
+        shape, context = outbound.shape, outbound.context
         if self._inbound.operation == "relay":
             return PathRelay()
-        kind = self.head.content_type
-        sent_stream = kind.startswith(b"text/event-stream")
-        if status in _WITHOUT_BODY or kind.startswith(b"text/html"):
+        if status in _WITHOUT_BODY or self.head.content_type.startswith(b"text/html"):
             # No stream can come of it: read whole it is nonsense with a status, not a 200 that failed.
-            stream = sent_stream = False
+            stream = events = False
         if shape is None:
             like = self._engine.shapes["openai_chat"]
+            streamed = stream and events
             return (
-                StreamRelay(like, strip_usage=outbound.strip_usage) if stream else WholeRelay(like)
+                StreamRelay(like, strip_usage=outbound.strip_usage)
+                if streamed
+                else WholeRelay(like)
             )
         target = self._engine.shapes[self._inbound.shape]
-        if outbound.context is None:
+        if context is None:
+            if not events:
+                return WholeRelay(target)
             if stream:
                 return StreamRelay(target, strip_usage=outbound.strip_usage)
-            return WholeRelay(target)
+            self.head = self.head._replace(lines=_without_type(self.head.lines))
+            self._crossed_type = _JSON_TYPE
+            return FoldedStream(shape, target, self._own_context())
         self._crossed_type = _STREAM_TYPE if stream else _JSON_TYPE
         if stream:
-            whole = kind.startswith(b"application/json") and not sent_stream
-            return StreamCrossing(shape, target, outbound.context, whole=whole)
-        return WholeCrossing(shape, target, outbound.context, streamed=sent_stream)
+            return StreamCrossing(shape, target, context, events=events)
+        crossing = FoldedStream if events else WholeCrossing
+        return crossing(shape, target, context)
+
+    def _own_context(self) -> ReplyContext:
+        """For an answer within its own shape, which brings all that it says."""
+        created = int(self._engine.clock.time())
+        response_id = self._turn_id.removeprefix("turn_")
+        return ReplyContext(model="", response_id=response_id, created=created)
 
     def lines(self, way: Way | None, notes: tuple[FidelityNote, ...]) -> bytes:
         """The answer's header lines: the upstream's, and Metis's own words."""
@@ -133,3 +170,11 @@ class Answerer:
             )
             lines += b"x-metis-fidelity: %b\r\n" % said.encode()
         return lines
+
+
+def _without_type(lines: bytes) -> bytes:
+    """Header lines but for the content type: the body is made anew."""
+    kept = [
+        line for line in lines.splitlines(True) if not line.lower().startswith(b"content-type:")
+    ]
+    return b"".join(kept)

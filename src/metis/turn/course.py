@@ -266,11 +266,14 @@ def _question(engine: Engine, inbound: Inbound, model: str) -> Question:
     if len(model) > _MAX_MODEL_NAME or len(override) > _MAX_MODEL_NAME:
         raise BadRequest(f"the model's name is over {_MAX_MODEL_NAME} characters")
     who = inbound.principal
+    pinned = who.pinned_model or ""
+    # `auto` demands no model: it leaves the choice to the slots behind, whatever the body names.
+    auto = (pinned or override or model) in AUTO_NAMES
     return Question(
         requested_model=model,
-        wants_auto=model in AUTO_NAMES,
-        override_model=override,
-        pinned_model=who.pinned_model or "",
+        wants_auto=auto,
+        override_model="" if auto else override,
+        pinned_model="" if auto else pinned,
         project_id=who.project_id,
         shape=inbound.shape,
         operation=inbound.operation,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import msgspec
 
 from metis.facts.usage import Usage
@@ -23,7 +26,7 @@ from metis.ir.stream import (
     unfold,
 )
 from metis.trace.events.turn import FidelityNote
-from metis.turn.relay import CUT
+from metis.turn.relay import CUT, begins_events
 from metis.wire.codec import (
     Note,
     ReplyContext,
@@ -55,8 +58,11 @@ def measure(event: StreamEvent, facts: ResponseFacts) -> None:
             facts.stop = event.stop
             facts.stop_raw = event.stop_raw
             facts.usage = event.usage or facts.usage
-        case UsageReport(usage=usage):
+            _note_tier(event.extras, facts)
+            _note_tier(event.usage_raw or {}, facts)
+        case UsageReport(usage=usage, raw=raw):
             facts.usage = usage
+            _note_tier(raw or {}, facts)
         case StreamFailure(error=error):
             facts.error = error
         case End():
@@ -80,53 +86,37 @@ def _own_names(response: Response, renamed: dict[str, str]) -> Response:
     )
 
 
+def _note_tier(said: dict[str, Any], facts: ResponseFacts) -> None:
+    """OpenAI says the tier beside the usage, Anthropic in it."""
+    tier, speed = said.get("service_tier"), said.get("speed")
+    if isinstance(tier, str):
+        facts.service_tier = tier
+    if isinstance(speed, str):
+        facts.speed = speed
+
+
 class WholeCrossing:
-    """An answer that is translated when it is whole. `finish` raises CodecError on nonsense.
+    """A JSON answer that is translated when it is whole. `finish` raises CodecError on nonsense."""
 
-    `streamed`: the upstream sent a stream although none was asked for; it is folded first.
-    """
+    __slots__ = ("_context", "_from", "_notes", "_pieces", "_to", "facts", "streaming")
 
-    __slots__ = (
-        "_context",
-        "_from",
-        "_notes",
-        "_pieces",
-        "_streamed",
-        "_to",
-        "facts",
-        "size",
-        "streaming",
-    )
-
-    def __init__(
-        self, source: UpstreamShape, target: Shape, context: ReplyContext, *, streamed: bool
-    ) -> None:
+    def __init__(self, source: UpstreamShape, target: Shape, context: ReplyContext) -> None:
         self._from = source
         self._to = target
         self._context = context
-        self._streamed = streamed
         self._pieces: list[bytes] = []
         self._notes: tuple[Note, ...] = ()
-        self.size = 0
         self.facts = ResponseFacts()
         self.streaming = False
 
     def feed(self, data: bytes) -> bytes:
         self._pieces.append(data)
-        self.size += len(data)
         return b""
 
     def finish(self) -> bytes:
         body = b"".join(self._pieces)
-        if self._streamed:
-            decoder, fold = self._from.stream_decoder(), Fold()
-            for event in (*decoder.feed(body), *decoder.finish()):
-                fold.feed(event)
-                measure(event, self.facts)
-            response = fold.result()
-        else:
-            self.facts = self._from.facts_of(body)
-            response = self._from.decode_response(body)
+        self.facts = self._from.facts_of(body)
+        response = self._from.decode_response(body)
         if self._context.renamed:
             response = _own_names(response, self._context.renamed)
         encoded = self._to.encode_response(response, self._context)
@@ -144,38 +134,103 @@ class WholeCrossing:
         return as_fidelity(self._notes)
 
 
+class FoldedStream:
+    """A stream that nobody asked for, folded into the whole answer that was; also within one shape.
+
+    Without a model in `context` the answer says the stream's own.
+    """
+
+    __slots__ = ("_context", "_decoder", "_fold", "_notes", "_to", "facts", "streaming")
+
+    def __init__(self, source: UpstreamShape, target: Shape, context: ReplyContext) -> None:
+        self._decoder = source.stream_decoder()
+        self._fold = Fold()
+        self._to = target
+        self._context = context
+        self._notes: tuple[Note, ...] = ()
+        self.facts = ResponseFacts()
+        self.streaming = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises CodecError on bytes that are no stream of the source's shape."""
+        self._take(self._decoder.feed(data))
+        return b""
+
+    def finish(self) -> bytes | ErrorInfo:
+        """Raises CodecError likewise. An error inside the stream is the answer's error; without an end it was cut."""
+        facts = self.facts
+        self._take([event for event in self._decoder.finish() if not _is_cut(event)])
+        if facts.error is not None:
+            return facts.error
+        if not (facts.complete or facts.stop):
+            return CUT
+        facts.complete = True
+        response, context = self._fold.result(), self._context
+        if context.renamed:
+            response = _own_names(response, context.renamed)
+        if not context.model:
+            context = replace(context, model=response.model)
+        encoded = self._to.encode_response(response, context)
+        self._notes = encoded.notes
+        return encoded.body
+
+    def fail(self, error: ErrorInfo) -> bytes | None:
+        return None
+
+    def heartbeat(self) -> bytes:
+        return b""
+
+    def notes(self) -> tuple[FidelityNote, ...]:
+        return (*as_fidelity(self._notes), FidelityNote("mapped", "$", "a stream nobody asked for"))
+
+    def _take(self, events: list[StreamEvent]) -> None:
+        for event in events:
+            if self.facts.complete or self.facts.error is not None:
+                break  # the grammar ends there, whatever else the upstream says
+            self._fold.feed(event)
+            measure(event, self.facts)
+
+
 class StreamCrossing:
-    """A stream translated event by event. `whole`: the upstream sent one JSON body instead of a stream."""
+    """A stream translated event by event. `events`: the upstream says that it sends one; its first bytes are
+    believed before its word, and one JSON body instead of a stream is unfolded.
+    """
 
     __slots__ = (
         "_decoder",
         "_encoder",
+        "_events",
         "_from",
         "_pieces",
         "_renamed",
-        "_whole",
         "facts",
         "streaming",
     )
 
     def __init__(
-        self, source: UpstreamShape, target: Shape, context: ReplyContext, *, whole: bool
+        self, source: UpstreamShape, target: Shape, context: ReplyContext, *, events: bool
     ) -> None:
         self._from = source
         self._decoder = source.stream_decoder()
         self._encoder: StreamEncoder = target.stream_encoder(context)
         self._renamed = context.renamed
-        self._whole = whole
-        self._pieces: list[bytes] = []
+        self._events = events
+        self._pieces: list[bytes] | None = (
+            None  # of one JSON body; None until the first bytes are here
+        )
         self.facts = ResponseFacts()
         self.streaming = True
 
     def feed(self, data: bytes) -> bytes:
         """Raises CodecError on bytes that are no stream of the source's shape."""
-        if self._whole:
-            self._pieces.append(data)
-            return b""
-        return self._send(self._decoder.feed(data))
+        pieces = self._pieces
+        if pieces is None:
+            pieces = self._pieces = []
+            self._events = begins_events(data, labelled=self._events)
+        if self._events:
+            return self._send(self._decoder.feed(data))
+        pieces.append(data)
+        return b""
 
     def finish(self) -> bytes:
         """Raises CodecError likewise.
@@ -183,8 +238,11 @@ class StreamCrossing:
         A stream that told why it stopped is whole without its terminator, as it is for a client of its own
         shape. One that did not is left without an end: the turn then says that it was cut.
         """
-        if self._whole:
-            return self._send(unfold(self._from.decode_response(b"".join(self._pieces))))
+        if not self._events:
+            body = b"".join(self._pieces or ())
+            told = self._from.facts_of(body)
+            self.facts.service_tier, self.facts.speed = told.service_tier, told.speed
+            return self._send(unfold(self._from.decode_response(body)))
         events = [event for event in self._decoder.finish() if not _is_cut(event)]
         out = self._send(events)
         facts = self.facts
@@ -206,6 +264,11 @@ class StreamCrossing:
         for event in events:
             if self.facts.complete or self.facts.error is not None:
                 break  # the grammar ends there, whatever else the upstream says
+            if isinstance(event, Finish) and self.facts.stop:
+                if event.usage is None:
+                    continue
+                # The grammar has one Finish: of a second one only what was used since is news.
+                event = UsageReport(event.usage, event.usage_raw)
             measure(event, self.facts)
             if self._renamed and isinstance(event, BlockStart):
                 event = BlockStart(index=event.index, part=_own_name(event.part, self._renamed))

@@ -37,14 +37,14 @@ from metis.turn.course import Way
 from metis.turn.engine import Engine
 from metis.turn.intake import (
     Parts,
-    max_tokens,
     read_intake,
     read_parts,
     read_parts_in_steps,
 )
 from metis.turn.outbound import request_head
 from metis.turn.preparing import prepare
-from metis.turn.refusals import OWN_FAILURE, of_failure, refusal
+from metis.turn.pricing import asked_tier, most_it_can_cost
+from metis.turn.refusals import OWN_FAILURE, nonsense, of_failure, over_limit, refusal
 from metis.turn.relay import CUT, Receiver
 from metis.turn.reply_head import read_reply_head
 from metis.turn.state import CallState, Intake, Outbound
@@ -161,7 +161,11 @@ class Turn:
         if not 200 <= status < 300:
             self._error_body = []
             return NOTHING
-        receiver = self._receiver = answerer.receiver(status, outbound, stream=self._is_stream())
+        receiver = answerer.receiver(status, outbound, stream=self._is_stream())
+        return self._receive_with(receiver, status)
+
+    def _receive_with(self, receiver: Receiver, status: int) -> Actions:
+        self._receiver = receiver
         self._facts = receiver.facts
         if not receiver.streaming:
             return NOTHING
@@ -176,6 +180,12 @@ class Turn:
             return NOTHING
         if not call.first_byte_ns:
             call.first_byte_ns = self._engine.clock.monotonic_ns()
+            if receiver is not None and not receiver.streaming:
+                begun = self._look_again(call, data)
+                if begun:
+                    out = self.feed(call_id, data)
+                    return [*begun, *(out if isinstance(out, list) else [Send(out)])]
+                receiver = self._receiver
         call.response_bytes += len(data)
         if receiver is None:
             if self._error_body is not None and call.response_bytes <= _ERROR_BODY_LIMIT:
@@ -200,6 +210,15 @@ class Turn:
         self._spoke = True
         return out
 
+    def _look_again(self, call: CallState, first: bytes) -> Actions:
+        """Receive an answer otherwise whose first bytes are not what its head said. It may begin to be sent by that."""
+        if self._outbound is None:
+            return NOTHING
+        receiver = self._answerer.another_receiver(
+            call.http_status, self._outbound, first, stream=self._is_stream()
+        )
+        return NOTHING if receiver is None else self._receive_with(receiver, call.http_status)
+
     def finish(self, call_id: str) -> Actions:
         """The upstream's body is whole."""
         call = self._current(call_id)
@@ -216,6 +235,10 @@ class Turn:
         except CodecError as error:
             return self._nonsense(str(error))
         facts = self._facts = receiver.facts
+        if isinstance(out, ErrorInfo):
+            if facts.error is None:
+                call.failure, call.cause = FailureClass.NETWORK.value, FailureCause.CUT.value
+            return self._answer_failure(out)
         if receiver.streaming:
             return self._end_of_stream(receiver, out)
         self._client_status = call.http_status
@@ -229,6 +252,8 @@ class Turn:
         call = self._current(call_id)
         if call is None:
             return NOTHING
+        if self._has_last_word():
+            return self.finish(call_id)
         call.open = False
         call.failure, call.cause = failure.failure.value, failure.cause.value
         if failure.cause is FailureCause.LEDGER:
@@ -243,6 +268,13 @@ class Turn:
             completed = self._call_completed(call, "error", self._engine.clock.time())
             return [Record((completed,)), *self._attempt(call.attempt + 1)]
         return self._answer_failure(of_failure(failure, call.way.provider.name))
+
+    def _has_last_word(self) -> bool:
+        """Whether a held answer said its end, or an error, before its connection broke: that is what counts."""
+        receiver = self._receiver
+        if receiver is None or receiver.streaming:
+            return False
+        return receiver.facts.complete or receiver.facts.error is not None
 
     def client_gone(self) -> Actions:
         """The client hung up: cancel what runs, write down what was used."""
@@ -310,21 +342,14 @@ class Turn:
             engine.pricing.at(provider.price_provider, way.decision.model, started_s)
             if way.decision.model
             else None,
+            *asked_tier(self._intake, outbound),
         )
         admitted = engine.admission.reserve(
             self._inbound.principal, call.call_id, self._most_it_can_cost
         )
         if isinstance(admitted, Refusal):
             self._call = None  # it is not made
-            return self._refuse(
-                ErrorInfo(
-                    status=429,
-                    kind="rate_limit",
-                    message=admitted.message,
-                    code=admitted.limit,
-                    retry_after_s=admitted.retry_after_s,
-                )
-            )
+            return self._refuse(over_limit(admitted))
         self._admitted = admitted
         settings = engine.settings
         return [
@@ -342,13 +367,10 @@ class Turn:
         ]
 
     def _most_it_can_cost(self) -> int:
-        """An upper bound: every byte a token of fresh input, and all the output that was allowed."""
         call, intake = self._call, self._intake
-        if call is None or call.price is None or intake is None or call.way.provider.kind.free:
+        if call is None or intake is None or self._inbound.operation == "count_tokens":
             return 0
-        if self._inbound.operation == "count_tokens":
-            return 0
-        return call.price.most(call.body_bytes, max_tokens(intake.body.fields))
+        return most_it_can_cost(self._engine, call, intake)
 
     def _call_completed(
         self, call: CallState, outcome: CallOutcome, now_s: float
@@ -467,10 +489,6 @@ class Turn:
         call.open = False
         call.failure = FailureClass.UPSTREAM.value
         call.cause = FailureCause.PROTOCOL.value
-        error = ErrorInfo(
-            status=502,
-            kind="api",
-            message=f"{call.way.provider.name} answered with nonsense: {detail}",
-        )
+        error = nonsense(call.way.provider.name, detail)
         ended = self._broken_off(error) if self._client_status else self._answer_failure(error)
         return [*cancel, *ended]

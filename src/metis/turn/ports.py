@@ -14,9 +14,14 @@ from metis.http.headers import Headers
 
 
 class Pricing(Protocol):
-    """Prices by the day: `at_s` is epoch seconds. None when there is no price at all."""
+    """Prices by the day: `at_s` is epoch seconds. None when there is no price at all.
 
-    def at(self, provider: str, model: str, at_s: float) -> ModelPrice | None: ...
+    `context` is what else decides, in the price list's words: `{"service_tier": "flex"}`.
+    """
+
+    def at(
+        self, provider: str, model: str, at_s: float, context: Mapping[str, str] | None = None
+    ) -> ModelPrice | None: ...
 
 
 ReadSession = Callable[[Mapping[str, msgspec.Raw]], SessionFacts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from metis.accounts.admission import Refusal
 from metis.errors import CodecError, MetisError, RequestError
 from metis.facts.failure import CallFailure, FailureCause, FailureClass
 from metis.ir.response import BROKEN_OFF, ErrorInfo, ErrorKind
@@ -75,6 +76,23 @@ def of_failure(failure: CallFailure, provider: str) -> ErrorInfo:
         kind="api",
         message=f"{provider} could not be reached: {failure.message}; see 'metis doctor'",
     )
+
+
+def over_limit(refused: Refusal) -> ErrorInfo:
+    """What to answer when admission let no call be made."""
+    return ErrorInfo(
+        status=429,
+        kind="rate_limit",
+        message=refused.message,
+        code=refused.limit,
+        retry_after_s=refused.retry_after_s,
+    )
+
+
+def nonsense(provider: str, detail: str) -> ErrorInfo:
+    """What to answer when a 2xx answer is not what its shape says."""
+    message = f"{provider} answered with nonsense: {detail}"
+    return ErrorInfo(status=502, kind="api", message=message)
 
 
 def credential_refused(provider: str, status: int) -> ErrorInfo:

@@ -13,6 +13,7 @@ from metis.providers.provider import Unframer
 from metis.trace.events.turn import FidelityNote
 from metis.wire.codec import ResponseFacts, Shape, StreamTap
 from metis.wire.splice import top_level
+from metis.wire.surrogates import without_lone_surrogates
 
 # A piece of an event longer than this is sent on before its end is there: images would pile up.
 _MAX_HELD_BYTES: Final = 256 * 1024
@@ -24,11 +25,27 @@ CUT: Final = ErrorInfo(
 )
 
 
+# What the first line of server-sent events can begin with, and no JSON text can.
+_EVENT_BEGINS: Final = (b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbf")
+
+
+def begins_events(first: bytes, *, labelled: bool) -> bool:
+    """Whether an answer that begins with these bytes is a stream of events, whatever its head says of it.
+
+    `labelled`: what the head says, which counts where the bytes leave it open.
+    """
+    text = first.lstrip(b" \t\r\n")
+    if not text or labelled:
+        return labelled and text[:1] not in (b"{", b"[")
+    return any(text.startswith(begin) or begin.startswith(text) for begin in _EVENT_BEGINS)
+
+
 class Receiver(Protocol):
     """One way of receiving an answer.
 
     `streaming`: what `feed` gives is sent at once; else everything comes from `finish`.
-    `finish` is called once when the upstream's body ended properly. `fail` gives the shape's own
+    `finish` is called once when the upstream's body ended properly; where nothing was sent yet it may give
+    the error that came instead of an answer. `fail` gives the shape's own
     words for an answer that broke off, b"" when none can be said any more.
     """
 
@@ -37,7 +54,7 @@ class Receiver(Protocol):
 
     def feed(self, data: bytes) -> bytes: ...
 
-    def finish(self) -> bytes: ...
+    def finish(self) -> bytes | ErrorInfo: ...
 
     def fail(self, error: ErrorInfo) -> bytes | None: ...
 
@@ -49,33 +66,37 @@ class Receiver(Protocol):
 class WholeRelay:
     """A same-shape answer that is not a stream: held until it is whole, then sent as it came."""
 
-    __slots__ = ("_pieces", "_shape", "facts", "size", "streaming")
+    __slots__ = ("_pieces", "_shape", "facts", "streaming")
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._pieces: list[bytes] = []
-        self.size = 0
         self.facts = ResponseFacts()
         self.streaming = False
 
     def feed(self, data: bytes) -> bytes:
         self._pieces.append(data)
-        self.size += len(data)
         return b""
 
     def finish(self) -> bytes:
         """Raises CodecError on a body that is no JSON object: a proxy's page, or nothing at all."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        try:
-            self.facts = self._shape.facts_of(body)
-        except CodecError:
-            top_level(body)
-            return (
-                body  # JSON of another form than we know: it is paid for, and the client's to judge
-            )
-        if not self.facts.complete and self.facts.error is None:
-            top_level(body)
+        if not self._read(body):
+            # Text that has no UTF-8 form is the client's to judge: it gets the bytes, the ledger what can be read.
+            readable = without_lone_surrogates(body)
+            if not self._read(readable):
+                top_level(
+                    readable
+                )  # JSON of another form than we know is paid for, and the client's too
         return body
+
+    def _read(self, body: bytes) -> bool:
+        """Take the body's facts; whether there were any."""
+        try:
+            facts = self.facts = self._shape.facts_of(body)
+        except CodecError:
+            return False
+        return facts.complete or facts.error is not None
 
     def fail(self, error: ErrorInfo) -> bytes | None:
         return None
@@ -151,7 +172,7 @@ class Unframed:
         """Raises CodecError on bytes that are not of the framing."""
         return self._inner.feed(self._unframer.feed(data))
 
-    def finish(self) -> bytes:
+    def finish(self) -> bytes | ErrorInfo:
         out = self._inner.finish()
         self.facts = self._inner.facts
         return out

@@ -51,7 +51,11 @@ class Outbound(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallState(msgspec.Struct):
-    """One upstream attempt while it runs. `kind` is a packed CallKind, `price` the model's on the day it began."""
+    """One upstream attempt while it runs. `kind` is a packed CallKind.
+
+    `price` is the model's standard one on the day it began; `asked_tier` and `asked_speed` are what the request
+    wants otherwise, in the provider's words.
+    """
 
     call_id: str
     attempt: int
@@ -61,6 +65,8 @@ class CallState(msgspec.Struct):
     started_ns: int
     started_s: float
     price: ModelPrice | None
+    asked_tier: str = ""
+    asked_speed: str = ""
     http_status: int = 0
     first_byte_ns: int = 0
     response_bytes: int = 0

@@ -68,7 +68,10 @@ class ReplyContext:
 
 
 class ResponseFacts(msgspec.Struct, kw_only=True):
-    """What the ledger needs of an answer, read without building IR. Mutable while a stream runs."""
+    """What the ledger needs of an answer, read without building IR. Mutable while a stream runs.
+
+    `service_tier` and `speed` are what the answer says it was served with, in the provider's words.
+    """
 
     response_id: str = ""
     model: str = ""
@@ -80,6 +83,8 @@ class ResponseFacts(msgspec.Struct, kw_only=True):
         0  # of text, thinking and arguments: for estimates when usage never came
     )
     error: ErrorInfo | None = None
+    service_tier: str = ""
+    speed: str = ""
     complete: bool = False  # the shape's own terminator was seen
 
 

@@ -48,6 +48,14 @@ def test_owner_and_limits_are_kept(metis):
     assert listed["state"].startswith("until ")
 
 
+def test_a_pin_that_nobody_serves_is_told(metis, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    assert "serves" not in metis("keys", "create", "--model", "gpt-5.2").err
+    said = metis("keys", "create", "--model", "nope/9")
+    assert said.code == 0
+    assert "no configured provider serves 'nope/9'" in said.err
+
+
 def test_no_list_shows_a_secret(metis):
     key = metis("keys", "create").out.strip()
     secret = key.rpartition("-")[2]

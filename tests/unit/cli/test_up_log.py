@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
+from typing import TextIO, cast
 
-from metis.cli.up import terminal_renderer
+import pytest
+import structlog
+
+from metis.cli.up import LogFile, terminal_renderer
 
 
 def crash(prompt: str) -> None:
@@ -20,3 +26,19 @@ def test_a_traceback_on_a_terminal_shows_no_variables() -> None:
     assert "turn.crashed" in line
     assert "RuntimeError: 17 characters were too many" in line
     assert "the salary of Ada" not in line
+
+
+class FullDisk(io.StringIO):
+    """Refuses as a file on a full disk does."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_no_error() -> None:
+    with pytest.raises(OSError, match="No space"):
+        structlog.PrintLogger(file=FullDisk()).error("a line")
+    structlog.PrintLogger(file=cast(TextIO, LogFile(FullDisk()))).error("a line")

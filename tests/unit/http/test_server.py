@@ -154,6 +154,58 @@ def test_upgrade_request_is_whole_and_ends_the_connection() -> None:
     assert (request.head.upgrade, request.keep_alive) == (True, False)
 
 
+H2C = (
+    b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+)
+H2C_BODIES = [
+    H2C + b"Content-Length: 11\r\n\r\nhello there",
+    H2C + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n there\r\n0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", H2C_BODIES, ids=["length", "chunked"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_an_upgrade_that_nobody_does_leaves_the_body(data: bytes, size: int) -> None:
+    made = reader()
+    for start in range(0, len(data), size):
+        assert not made.ready
+        made.feed(data[start : start + size])
+    (request,) = made.ready
+    assert (request.head.method, request.head.path) == (b"POST", b"/v1/messages")
+    assert (request.body, request.keep_alive, made.mid_request) == (b"hello there", False, False)
+
+
+@pytest.mark.parametrize("data", H2C_BODIES, ids=["length", "chunked"])
+def test_nothing_behind_the_body_of_an_ignored_upgrade_is_a_request(data: bytes) -> None:
+    made = reader()
+    made.feed(data + b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert [request.body for request in made.ready] == [b"hello there"]
+    made.feed(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert len(made.ready) == 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        b"Content-Length: +5\r\n\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n5x\r\nhello\r\n0\r\n\r\n",
+    ],
+)
+def test_lengths_stay_strict_beside_an_upgrade(lines: bytes) -> None:
+    with pytest.raises(BadRequest):
+        read(H2C + lines)
+
+
+def test_the_body_beside_an_upgrade_is_bounded() -> None:
+    with pytest.raises(TooLarge):
+        reader(max_body_bytes=4).feed(H2C_BODIES[0])
+    with pytest.raises(TooLarge):
+        reader(max_body_bytes=4).feed(H2C_BODIES[1])
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_give_requests_or_a_request_error(data: bytes) -> None:
     try:

@@ -191,6 +191,61 @@ def test_a_first_frame_the_disk_refuses_leaves_a_usable_segment(spool: Path) -> 
     assert read_all(spool) == list(pair)
 
 
+def test_what_ended_on_a_full_disk_is_written_before_what_comes_next(spool: Path) -> None:
+    writer = SpoolWriter(spool, TraceSettings())
+    (started, completed), later = call(), call()
+    writer.append([started])
+    with file_size_limit((spool / segment_name(1)).stat().st_size + 10):
+        with pytest.raises(LedgerFull):
+            writer.append([completed])
+        writer.keep([completed])
+        with pytest.raises(LedgerFull):
+            writer.append([later[0]])
+        assert writer.catch_up() == 1
+    writer.append([later[0]])
+    writer.append([later[1]])
+    assert read_all(spool) == [started, completed, *later]
+    assert (writer.catch_up(), writer.unledgered) == (0, 0)
+
+
+def test_what_was_kept_is_written_without_anything_coming_next(spool: Path) -> None:
+    calls = [call() for _ in range(20)]
+    writer = SpoolWriter(spool, SMALL)
+    for pair in calls:
+        writer.keep(pair)
+    assert writer.catch_up() == 0
+    assert read_all(spool) == [event for pair in calls for event in pair]
+
+
+def test_what_is_kept_is_bounded_and_ends_of_calls_come_first(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metis.trace.spool._MOST_KEPT_BYTES", 8192)
+    writer = SpoolWriter(spool, TraceSettings())
+    started, completed = call()
+    for _ in range(40):
+        writer.keep([started])
+    refused = writer.unledgered
+    assert 0 < refused < 40
+    writer.keep([completed])
+    assert writer.unledgered == refused
+    for _ in range(40):
+        writer.keep([completed])
+    assert refused < writer.unledgered
+    assert writer.catch_up() == 0
+    assert len(read_all(spool)) + writer.unledgered == 81
+
+
+def test_what_finds_no_room_until_the_end_is_counted(spool: Path) -> None:
+    writer = SpoolWriter(spool, TraceSettings())
+    pair = call()
+    writer.append(pair)
+    with file_size_limit((spool / segment_name(1)).stat().st_size + 10):
+        writer.keep(pair)
+        writer.close()
+    assert writer.unledgered == 2
+
+
 @pytest.mark.parametrize(("policy", "syncs"), [("off", 0), ("group", 4), ("always", 10)])
 def test_syncs_follow_the_policy(
     spool: Path, monkeypatch: pytest.MonkeyPatch, policy: str, syncs: int

@@ -18,7 +18,7 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "short", "argum
 def test_a_call_of_a_renamed_tool_has_its_own_name_again() -> None:
     message = {"role": "assistant", "content": None, "tool_calls": [CALL]}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-    crossing = WholeCrossing(OPENAI_CHAT, ANTHROPIC_MESSAGES, CONTEXT, streamed=False)
+    crossing = WholeCrossing(OPENAI_CHAT, ANTHROPIC_MESSAGES, CONTEXT)
     crossing.feed(json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode())
     (block,) = json.loads(crossing.finish())["content"]
     assert block == {"type": "tool_use", "id": "call_1", "name": OWN, "input": {}}
@@ -29,7 +29,7 @@ def test_so_has_a_streamed_one() -> None:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return b"data: " + json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
 
-    crossing = StreamCrossing(OPENAI_CHAT, ANTHROPIC_MESSAGES, CONTEXT, whole=False)
+    crossing = StreamCrossing(OPENAI_CHAT, ANTHROPIC_MESSAGES, CONTEXT, events=True)
     calls = [{"index": 0, **CALL}]
     lines = [chunk(None, role="assistant", tool_calls=calls), chunk("tool_calls"), b"data: [DONE]"]
     said = crossing.feed(b"\n\n".join(lines) + b"\n\n") + crossing.finish()

@@ -97,7 +97,7 @@ def test_a_stream_costs_the_same_as_its_answer_whole(
         assert whole == answer.usage == watched(shape, [data]).usage, record.name
         for target in SHAPES:
             if target is not shape:
-                crossing = StreamCrossing(shape, target, CONTEXT, whole=False)
+                crossing = StreamCrossing(shape, target, CONTEXT, events=True)
                 crossing.feed(data)
                 crossing.finish()
                 assert crossing.facts.usage == whole, (record.name, target.name)

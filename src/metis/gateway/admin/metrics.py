@@ -56,7 +56,7 @@ _BOARD_COUNTERS: Final = (
     ("upstream_calls", "metis_upstream_calls", "Calls sent upstream, at once"),
     ("upstream_failures", "metis_upstream_failures", "Upstream calls without a usable answer"),
     ("limit_exceeded", "metis_door_limits_exceeded", "Requests refused by a limit, at once"),
-    ("unledgered", "metis_unledgered_records", "Ledger records served without being written"),
+    ("unledgered", "metis_unledgered_records", "Ledger records that were dropped"),
     ("dropped", "metis_dropped_records", "Observations dropped because a queue was full"),
     ("stream_chunks", "metis_stream_chunks", "Stream chunks relayed"),
     ("bytes_in", "metis_received_bytes", "Bytes read from clients"),

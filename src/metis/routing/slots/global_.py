@@ -12,7 +12,8 @@ def decide(question: Question, policy: Policy) -> Verdict:
     if not policy.default:
         return Verdict("global", "pass", "no default model is configured")
     if policy.force and may_be_forced(question, policy):
-        return Verdict("global", "choose", f"{policy.default_why} is forced", policy.default)
+        reason = f"{policy.default_why} is forced"
+        return Verdict("global", "choose", reason, policy.default, binding=True)
     if absent_or_unknown(question, policy):
         return Verdict("global", "choose", "no known model was named", policy.default)
     return Verdict("global", "pass", "the client named a model, which is respected")

@@ -13,7 +13,8 @@ def decide(question: Question, policy: Policy) -> Verdict:
     if project is None:
         return Verdict("workspace", "pass", "the project has no default model")
     if project.force and may_be_forced(question, policy):
-        return Verdict("workspace", "choose", "the project's default is forced", project.default)
+        reason = "the project's default is forced"
+        return Verdict("workspace", "choose", reason, project.default, binding=True)
     if absent_or_unknown(question, policy):
         return Verdict("workspace", "choose", "no known model was named", project.default)
     return Verdict("workspace", "pass", "the client named a model, which is respected")

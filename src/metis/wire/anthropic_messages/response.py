@@ -14,7 +14,7 @@ from metis.wire.anthropic_messages.blocks_out import own_block
 from metis.wire.anthropic_messages.errors import error_of
 from metis.wire.anthropic_messages.name import NAME
 from metis.wire.anthropic_messages.stop import foreign_stop, stop_of
-from metis.wire.anthropic_messages.usage import usage_of, usage_out
+from metis.wire.anthropic_messages.usage import note_tier, usage_of, usage_out
 from metis.wire.arguments import input_of
 from metis.wire.codec import Encoded, ReplyContext, ResponseFacts
 from metis.wire.fields import Fields, Json, as_object, dump_json, load_json
@@ -200,6 +200,7 @@ def facts_of(body: bytes) -> ResponseFacts:
     facts.stop = stop_of(facts.stop_raw) if facts.stop_raw else ""
     if message.usage is not None:
         facts.usage = usage_of(message.usage)
+        note_tier(message.usage, facts)
     for block in message.content:
         if block.type == "tool_use":
             facts.tool_calls += 1

@@ -14,7 +14,7 @@ import msgspec
 
 from metis.wire.anthropic_messages.errors import error_of
 from metis.wire.anthropic_messages.stop import stop_of
-from metis.wire.anthropic_messages.usage import merge_usage, usage_of
+from metis.wire.anthropic_messages.usage import merge_usage, note_tier, usage_of
 from metis.wire.codec import ResponseFacts
 from metis.wire.fields import Json
 
@@ -174,3 +174,4 @@ class AnthropicTap:
         if usage is not None:
             self._usage = merge_usage(self._usage, usage)
             self.facts.usage = usage_of(self._usage)
+            note_tier(self._usage, self.facts)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from metis.facts.usage import Usage
+from metis.wire.codec import ResponseFacts
 from metis.wire.counts import as_count, tool_counts
 from metis.wire.fields import Json, as_list, as_object
 
@@ -72,6 +73,15 @@ def _written(raw: Json) -> tuple[int, int]:
     short = as_count(split.get("ephemeral_5m_input_tokens"))
     unsplit = as_count(raw.get("cache_creation_input_tokens")) - short - long
     return short + max(0, unsplit), long
+
+
+def note_tier(raw: Json, facts: ResponseFacts) -> None:
+    """Put down the tier and the speed that a usage object says the answer was served with."""
+    tier, speed = raw.get("service_tier"), raw.get("speed")
+    if isinstance(tier, str):
+        facts.service_tier = tier
+    if isinstance(speed, str):
+        facts.speed = speed
 
 
 def merge_usage(earlier: Json, later: Json) -> Json:

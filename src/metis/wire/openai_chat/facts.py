@@ -67,6 +67,7 @@ class AnswerFacts(msgspec.Struct):
     usage: dict[str, Any] | None = None
     x_groq: Any = None
     choices: list[ChoiceFacts] | None = None
+    service_tier: Any = None
     error: Any = None
 
 
@@ -88,6 +89,7 @@ class _WholeAnswer(msgspec.Struct):
     choices: list[_WholeChoice]
     id: str = ""
     model: str = ""
+    service_tier: str | None = None
     error: Any = None
 
 
@@ -130,6 +132,7 @@ def _common_facts(body: bytes) -> ResponseFacts | None:
         usage=usage,
         stop=stop_of(reason, called_tools=False),
         stop_raw=reason,
+        service_tier=answer.service_tier or "",
         complete=True,
     )
 
@@ -154,11 +157,13 @@ def _counted_facts(body: bytes) -> ResponseFacts:
 
 
 def note_answer(facts: ResponseFacts, answer: AnswerFacts) -> None:
-    """Put down id, model, usage and error, where the answer or chunk tells them."""
+    """Put down id, model, tier, usage and error, where the answer or chunk tells them."""
     if not facts.response_id and isinstance(answer.id, str):
         facts.response_id = answer.id
     if not facts.model and isinstance(answer.model, str):
         facts.model = answer.model
+    if answer.service_tier and isinstance(answer.service_tier, str):
+        facts.service_tier = answer.service_tier
     usage = answer.usage
     if not usage and isinstance(answer.x_groq, dict):
         usage = cast(Object, answer.x_groq).get("usage")

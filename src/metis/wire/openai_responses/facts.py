@@ -45,6 +45,7 @@ class AnswerFacts(msgspec.Struct, frozen=True):
     error: Any = None
     usage: Json | None = None
     tool_usage: Any = None
+    service_tier: Any = None
     output: list[ItemFacts] | None = None
 
 
@@ -60,6 +61,7 @@ class _Envelope(msgspec.Struct, frozen=True):
     model: str | None = None
     status: str | None = None
     usage: Json | None = None
+    service_tier: Any = None
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
@@ -87,7 +89,11 @@ def _read_envelope(body: bytes) -> AnswerFacts:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise CodecError(f"the response body is not of the Responses API: {exc}") from exc
     return AnswerFacts(
-        id=envelope.id, model=envelope.model, status=envelope.status, usage=envelope.usage
+        id=envelope.id,
+        model=envelope.model,
+        status=envelope.status,
+        usage=envelope.usage,
+        service_tier=envelope.service_tier,
     )
 
 
@@ -96,6 +102,8 @@ def read_answer(answer: AnswerFacts, facts: ResponseFacts) -> None:
     items = answer.output or []
     facts.response_id = answer.id or facts.response_id
     facts.model = answer.model or facts.model
+    if isinstance(answer.service_tier, str):
+        facts.service_tier = answer.service_tier
     if items:
         facts.tool_calls = sum(map(_is_call, items))
     if answer.usage is not None:
