@@ -130,6 +130,8 @@ def check_spec(spec: KeySpec, *, now_ts: int) -> None:
         raise BadRequest(f"the key's name must be at most {_MAX_TEXT} printable characters")
     if spec.expires_ts is not None and spec.expires_ts <= now_ts:
         raise BadRequest("the key would have expired already; give a time in the future")
+    if not "".join((spec.pinned_model or "", *spec.allowed_models)).isprintable():
+        raise BadRequest("pinned_model and allowed_models must be printable characters")
     if any(not pattern.strip() for pattern in spec.allowed_models):
         raise BadRequest("allowed_models holds an empty pattern; leave the list empty to allow all")
 

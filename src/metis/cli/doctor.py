@@ -24,7 +24,7 @@ from metis.bootstrap.offline import (
     open_accounts,
     spool_state,
 )
-from metis.cli.output import colour, print_json
+from metis.cli.output import colour, harmless, print_json
 from metis.config import Config, Loaded
 from metis.errors import MetisError
 from metis.providers.provider import Provider
@@ -53,7 +53,7 @@ def run_doctor(loaded: Loaded, *, online: bool, as_json: bool) -> int:
     if as_json:
         print_json({"version": __version__, "findings": findings})
     else:
-        for finding in findings:
+        for finding in map(harmless, findings):
             mark, code = _MARKS[finding.status]
             print(f"{colour(mark.ljust(7), code)}  {finding.check:<12} {finding.message}")
             if finding.remedy:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from metis.cli.output import note
 from metis.errors import MetisError
 
 _DEBUG = "METIS_DEBUG"
@@ -26,7 +27,7 @@ def leave(command: Callable[[], int]) -> NoReturn:
     except MetisError as exc:
         if os.environ.get(_DEBUG):
             traceback.print_exc()
-        _say(f"metis: {exc}")
+        note(f"metis: {exc}")
         code = 1
     except KeyboardInterrupt:
         code = 130
@@ -39,14 +40,10 @@ def leave(command: Callable[[], int]) -> NoReturn:
             traceback.print_exc()
         else:
             reason = " ".join(str(exc).split())[:300]
-            _say(
+            note(
                 f"metis: internal error: {type(exc).__name__}: {reason}\n"
                 "This is a defect in Metis. Run the same command with METIS_DEBUG=1 and report what it prints, "
                 "with the output of 'metis version'."
             )
         code = 1
     sys.exit(code)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)

@@ -146,3 +146,38 @@ def test_tail_prints_what_arrives_once(
         "turn_new2",
         "turn_new3",
     ]
+
+
+EVIL = "\x1b]0;owned\x07\nforged\x9b2J\u202e"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tail", "--no-follow"),
+        ("tail", "--no-follow", "--json"),
+        ("receipt",),
+        ("receipt", "--turns"),
+        ("receipt", "--list"),
+        ("receipt", "--list", "--json"),
+        ("receipt", "turn_evil"),
+        ("receipt", "turn_evil", "--json"),
+        ("receipt", "evil"),
+    ],
+    ids=" ".join,
+)
+def test_what_came_from_outside_cannot_command_the_terminal(
+    metis, ledger: LedgerFile, arguments: tuple[str, ...]
+):
+    later = NOON + 5 * SECOND
+    owner = {"session_id": f"evil{EVIL}", "client": EVIL, "requested_model": EVIL, "model": EVIL}
+    ledger.record(
+        call(later - 1, turn_id="turn_other", session_id=f"evil{EVIL}2"),
+        call(later, turn_id="turn_evil", provider=EVIL, **owner),
+        turn(later, turn_id="turn_evil", provider=EVIL, auxiliary=EVIL, **owner),
+    )
+    said = metis(*arguments)
+    shown = said.out + said.err
+    assert "owned" in shown
+    assert not set(shown) & set("\x1b\x07\x9b\u202e")
+    assert not any(line.startswith("forged") for line in shown.splitlines())
