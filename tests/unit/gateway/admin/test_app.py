@@ -184,6 +184,8 @@ def test_pages_hold_all_rows_once_and_the_total_stays_whole(
         ("/analytics/by_key?group_by=user", "unknown query parameter 'group_by'"),
         ("/analytics/cost?from=1&from=2", "'from' is given twice"),
         ("/analytics/cost?from=soon", "is no instant"),
+        ("/analytics/cost?from=0001-01-01&tz=Asia/Tokyo", "outside the calendar"),
+        ("/analytics/cost?to=9999-12-31&tz=America/Lima", "outside the calendar"),
         ("/analytics/cost?from=2026-01-02&to=2026-01-01", "'to' must be later than 'from'"),
         ("/analytics/cost?tz=Mars/Base", "unknown time zone"),
         ("/analytics/cost?interval=daily", "did you mean 'day'?"),
