@@ -13,6 +13,7 @@ from metis.config import Config
 from metis.errors import BadRequest
 
 _ACTOR: Final = "cli"
+_MOST_DIGITS: Final = 10  # three centuries of seconds
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -80,8 +81,10 @@ def rotate_key(config: Config, key: str, *, grace: str, as_json: bool) -> int:
 def parse_duration_s(text: str) -> float:
     """Read `90s`, `15m`, `2h`, `30d` or `1w` as seconds. Raises BadRequest."""
     number, unit = text[:-1], text[-1:]
-    if not number.isdigit() or unit not in _UNITS_S:
+    if not (number.isascii() and number.isdigit()) or unit not in _UNITS_S:
         raise BadRequest(f"{text!r} is no duration; write a number and s, m, h, d or w, as in 30d")
+    if len(number) > _MOST_DIGITS:
+        raise BadRequest(f"{text[:40]!r} is too long a duration")
     return float(number) * _UNITS_S[unit]
 
 

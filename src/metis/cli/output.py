@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from metis.analytics.window import within_calendar
+
 T = TypeVar("T")
 
 # What a terminal acts on instead of showing it: C0 and C1 controls, line separators, changes of direction.
@@ -121,4 +123,6 @@ def colour(text: str, code: str) -> str:
 
 def local_time(ts_us: int | None, form: str = "%Y-%m-%d %H:%M") -> str:
     """Write epoch microseconds as the clock on the wall; "" for None."""
-    return "" if ts_us is None else datetime.fromtimestamp(ts_us / 1e6).strftime(form)
+    if ts_us is None:
+        return ""
+    return datetime.fromtimestamp(within_calendar(ts_us) / 1e6).strftime(form)

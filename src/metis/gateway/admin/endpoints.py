@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from metis.accounts.keys import KeyRecord, KeySpec
+from metis.accounts.keys import KeyRecord, KeySpec, check_grace
 from metis.analytics.ports import Dimension, LedgerFilter
 from metis.analytics.spend import CostReport, cost
 from metis.analytics.window import Window, floor, from_us, to_us
@@ -161,8 +161,7 @@ class Endpoints:
     async def rotate_key(self, request: Request) -> Response:
         wanted, now = request.path_params["id"], self._deps.clock()
         rotation = await _read_json(request, Rotation)
-        if not 0 <= rotation.grace_s <= 90 * 86400:
-            raise BadRequest("grace_s must be from 0 to 7776000 seconds (90 days)")
+        check_grace(rotation.grace_s)
         minted = await self._accounts(
             lambda: self._deps.accounts.rotate_key(
                 wanted, now_ts=now, actor=_ACTOR, grace_s=rotation.grace_s
