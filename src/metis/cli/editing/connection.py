@@ -96,6 +96,20 @@ class Connection:
         self._make_directory()
         write_file(self.key_file, key + "\n", _PRIVATE)
 
+    def read_key(self) -> str:
+        """The key that was written, "" when there is none."""
+        try:
+            return self.key_file.read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def restore_key(self, key: str) -> None:
+        """Put back what `read_key` had given."""
+        if key:
+            self.write_key(key)
+        else:
+            self.key_file.unlink(missing_ok=True)
+
     def apply(self, edits: Sequence[FileEdit], url: str, key_id: str) -> list[Path]:
         """Put all settings in place; gives the files that changed. Raises ConfigError, before anything is written."""
         state = self.state() or ConnectionState(tool=self._tool, url=url)
