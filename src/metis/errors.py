@@ -18,7 +18,8 @@ MetisError
 ├── LedgerError                 the spool or the database refused a record
 │   └── LedgerFull              the spool's disk bound is reached
 ├── StorageError                the database cannot be read, written or migrated
-└── EmbeddedModelError          the embedded model's process did not start or died
+├── EmbeddedModelError          the embedded model's process did not start or died
+└── OutputError                 what had to be shown could not be written
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ __all__ = [
     "LedgerFull",
     "MetisError",
     "NotFound",
+    "OutputError",
     "RateLimited",
     "RequestError",
     "RequestTimeout",
@@ -152,3 +154,7 @@ class StorageError(MetisError):
 
 class EmbeddedModelError(MetisError):
     """The embedded model's process did not start, or died."""
+
+
+class OutputError(MetisError):
+    """What had to be shown could not be written, and the message says what became of it."""

@@ -58,6 +58,7 @@ class _Start:
         self._config = config
         self._options = options
         self._undo = undo
+        self._announced = False
         self._data_dir = DataDir(Path(config.data_dir))
         self._data_dir.create()
         undo.callback(self._data_dir.acquire().release)
@@ -112,6 +113,7 @@ class _Start:
                 _write_ready_file(path, ready)
                 self._undo.callback(path.unlink, missing_ok=True)
             on_ready(ready)
+            self._announced = True
 
         return Supervisor(
             children=children, sockets=[*self._sockets, self._admin_socket], on_ready=announce
@@ -187,12 +189,20 @@ class _Start:
             if active:
                 return None, active[0].prefix
             minted = accounts.create_key(KeySpec(name="first"), now_ts=now_ts, actor=_ACTOR)
+            self._undo.callback(self._revoke_unseen, minted.record.key_id)
             return minted.plaintext, minted.record.prefix
         finally:
             accounts.close()
 
     def _wants_ephemeral(self) -> bool:
         return self._options.ready_file is not None or self._options.ephemeral
+
+    def _revoke_unseen(self, key_id: str) -> None:
+        """A key of a start that failed was shown to nobody; the next start makes another."""
+        if not self._announced:
+            accounts = self._open_accounts()
+            accounts.revoke_key(key_id, now_ts=_now_ts(), actor=_ACTOR)
+            accounts.close()
 
     def _revoke_ephemeral(self) -> None:
         accounts = self._open_accounts()

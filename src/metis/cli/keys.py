@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, Final
 
 from metis.accounts.keys import KeyRecord, KeySpec, MintedKey
+from metis.accounts.ports import AccountStore
 from metis.analytics.window import MICROSECONDS, iso
 from metis.bootstrap.offline import open_accounts
 from metis.cli.output import local_time, note, print_json, print_table
 from metis.config import Config
-from metis.errors import BadRequest
+from metis.errors import BadRequest, OutputError
 
 _ACTOR: Final = "cli"
 _MOST_DIGITS: Final = 10  # three centuries of seconds
@@ -18,10 +20,10 @@ _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def create_key(config: Config, spec: KeySpec, *, as_json: bool) -> int:
-    """Mint a key and show it, the only time it can be seen. Raises BadRequest."""
+    """Mint a key and show it, the only time it can be seen. Raises BadRequest, OutputError."""
     with open_accounts(config) as accounts:
         minted = accounts.create_key(spec, now_ts=_now_ts(), actor=_ACTOR)
-    _show_minted(minted, as_json=as_json)
+        _show_minted(accounts, minted, as_json=as_json)
     return 0
 
 
@@ -71,7 +73,7 @@ def rotate_key(config: Config, key: str, *, grace: str, as_json: bool) -> int:
     grace_s = parse_duration_s(grace) if grace else 0.0
     with open_accounts(config) as accounts:
         minted = accounts.rotate_key(key, now_ts=_now_ts(), actor=_ACTOR, grace_s=grace_s)
-    _show_minted(minted, as_json=as_json)
+        _show_minted(accounts, minted, as_json=as_json)
     if not as_json:
         ends = f"in {grace}" if grace_s else "now"
         note(f"the old key ends {ends}")
@@ -114,13 +116,24 @@ def key_as_dict(key: KeyRecord, now_ts: int) -> dict[str, Any]:
     }
 
 
-def _show_minted(minted: MintedKey, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"key": minted.plaintext} | key_as_dict(minted.record, _now_ts()))
-        return
-    # The key alone on standard output, so that KEY=$(metis keys create) works.
-    print(minted.plaintext, flush=True)
-    note(f"made {minted.record.prefix}; the key is shown only this once, keep it")
+def _show_minted(accounts: AccountStore, minted: MintedKey, *, as_json: bool) -> None:
+    """Show a key, the only time it can be seen. One that nobody saw is revoked; raises OutputError then."""
+    try:
+        if as_json:
+            print_json({"key": minted.plaintext} | key_as_dict(minted.record, _now_ts()))
+        else:
+            # The key alone on standard output, so that KEY=$(metis keys create) works.
+            print(minted.plaintext)
+        sys.stdout.flush()
+    except BaseException as exc:
+        accounts.revoke_key(minted.record.key_id, now_ts=_now_ts(), actor=_ACTOR)
+        if isinstance(exc, OSError):
+            raise OutputError(
+                f"the key could not be shown ({exc.strerror}), so {minted.record.prefix} is revoked again"
+            ) from exc
+        raise
+    if not as_json:
+        note(f"made {minted.record.prefix}; the key is shown only this once, keep it")
 
 
 def _state(key: KeyRecord, now_ts: int) -> str:

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _CONTROL: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
 def harmless(value: T) -> T:
@@ -62,10 +63,20 @@ def print_json_line(value: Any) -> None:
 
 
 def _harmless_json(text: str) -> str:
-    """The same JSON: what JSON leaves raw inside strings, and a terminal acts on, as JSON's own escapes."""
+    """The same JSON: what JSON leaves raw inside strings, and a terminal acts on, as JSON's own escapes.
+
+    So too all that standard output's encoding has no form for.
+    """
+    if not _writes_all():
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
     return _CONTROL.sub(
         lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], text
     )
+
+
+def _writes_all() -> bool:
+    """Whether standard output has a form for every text."""
+    return (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def print_table(

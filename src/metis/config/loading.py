@@ -63,6 +63,7 @@ def load_config(
     Raises ConfigError, naming file, line, field and remedy.
     """
     environ = os.environ if environ is None else environ
+    _check_working_directory()
     path = _find(options, environ)
     text = _read(path) if path is not None else ""
     data = _parse(text, path)
@@ -83,6 +84,15 @@ def located(loaded: Loaded, error: ConfigError) -> ConfigError:
         return error
     steps = tuple(error.field.split("."))
     return _error(f"{error.field}: {error}", steps, _read(loaded.path), loaded.path)
+
+
+def _check_working_directory() -> None:
+    try:
+        Path.cwd()
+    except OSError as exc:
+        raise ConfigError(
+            f"the working directory cannot be used: {exc.strerror}; change to another one"
+        ) from exc
 
 
 def _find(options: UpOptions, environ: Mapping[str, str]) -> Path | None:
