@@ -37,6 +37,7 @@ from metis.gateway.admin.metrics import CONTENT_TYPE
 from metis.gateway.admin.operations import OPERATIONS, openapi_document
 from metis.gateway.admin.page import Overview, login_page, overview_page
 from metis.gateway.admin.sessions import LINK_LIFE_S, SESSION_LIFE_S, AdminSessions
+from metis.wire.json_faults import fault_of
 
 log = structlog.get_logger(__name__)
 
@@ -311,4 +312,4 @@ async def _read_json(request: Request, wanted: type[T]) -> T:
     try:
         return msgspec.json.decode(body or b"{}", type=wanted)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise BadRequest(f"the body does not check: {exc}") from exc
+        raise BadRequest(f"the body does not check: {fault_of(body, exc)}") from exc
