@@ -18,7 +18,7 @@ from metis.analytics.ports import BaselinePricer, LedgerQueries
 from metis.catalog.pricing import load_prices
 from metis.config import Config
 from metis.embedded import weights
-from metis.storage import open_storage
+from metis.storage import database_of, open_storage
 from metis.storage.board import Board
 from metis.storage.data_dir import DataDir
 from metis.storage.sqlite.queries import SqliteLedgerQueries
@@ -49,7 +49,7 @@ def open_accounts(config: Config) -> Generator[AccountStore]:
 def open_ledger(config: Config) -> Generator[LedgerQueries]:
     """Open the ledger for reading. Raises StorageError."""
     data_dir = _prepared(config)
-    queries = SqliteLedgerQueries(data_dir.database)
+    queries = SqliteLedgerQueries(database_of(config.storage, database=data_dir.database))
     try:
         yield queries
     finally:

@@ -24,9 +24,10 @@ from metis.bootstrap.offline import (
     open_accounts,
     spool_state,
 )
+from metis.bootstrap.parts import build_parts
 from metis.cli.output import colour, harmless, print_json
-from metis.config import Config, Loaded
-from metis.errors import MetisError
+from metis.config import Config, Loaded, located
+from metis.errors import ConfigError, MetisError
 from metis.providers.provider import Provider
 
 Status = Literal["ok", "warning", "error"]
@@ -87,6 +88,12 @@ def _python() -> Finding:
 
 
 def _configuration(loaded: Loaded) -> Finding:
+    try:
+        build_parts(loaded.config, os.environ)
+    except ConfigError as exc:
+        return Finding("config", "error", str(located(loaded, exc)), "see docs/configuration.md")
+    except MetisError:
+        pass  # a part of the embedded model is missing: told where providers are looked at
     if loaded.path is None:
         return Finding("config", "ok", "no metis.toml: defaults and environment hold")
     if loaded.path.stat().st_mode & stat.S_IWOTH:

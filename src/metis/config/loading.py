@@ -256,6 +256,16 @@ def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | N
             text,
             path,
         )
+    for name, relay in gateway.relay.items():
+        if relay.provider not in config.providers:
+            known = ", ".join(config.providers) or "none"
+            message = f"gateway.relay.{name}: no provider {relay.provider!r} is configured; configured: {known}"
+            raise _error(message, ("gateway", "relay", name, "provider"), text, path)
+    for alias in config.catalog.aliases:
+        loop = _alias_loop(alias, config.catalog.aliases)
+        if loop:
+            message = f"the alias {alias!r} means itself: {' → '.join(loop)}; let one of them name a model"
+            raise _error(message, ("catalog", "aliases", alias), text, path)
     for name, provider in config.providers.items():
         if not _PROVIDER_NAME.fullmatch(name):
             raise _error(
@@ -273,3 +283,15 @@ def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | N
                 text,
                 path,
             )
+
+
+def _alias_loop(alias: str, aliases: Mapping[str, str]) -> list[str]:
+    """The way from an alias back to itself over others, [] where there is none."""
+    way = [alias]
+    while (following := aliases.get(way[-1])) is not None and following != way[-1]:
+        way.append(following)
+        if following == alias:
+            return way
+        if following in way[:-1]:
+            return []  # the loop is another alias's
+    return []

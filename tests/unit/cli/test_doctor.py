@@ -67,6 +67,13 @@ def test_a_provider_that_cannot_be_built_is_an_error(metis, configured: Path):
     assert "unknown provider kind 'nope'" in found["providers"]["message"]
 
 
+def test_what_up_could_not_use_is_an_error(metis, configured: Path):
+    configured.write_text(configured.read_text() + "tls_cert = 'none'\n")
+    code, found = _examined(metis)
+    assert (code, found["config"]["status"]) == (1, "error")
+    assert f"{configured}:6: gateway.tls_cert: set both" in found["config"]["message"]
+
+
 def test_a_taken_port_is_an_error(metis, configured: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
