@@ -19,6 +19,7 @@ MetisError
 │   └── LedgerFull              the spool's disk bound is reached
 ├── StorageError                the database cannot be read, written or migrated
 ├── EmbeddedModelError          the embedded model's process did not start or died
+├── UsageError                  a command's options are wrong: the command line leaves with 2
 └── OutputError                 what had to be shown could not be written
 """
 
@@ -47,6 +48,7 @@ __all__ = [
     "Unauthenticated",
     "UnsupportedMedia",
     "UpstreamFailure",
+    "UsageError",
 ]
 
 
@@ -154,6 +156,10 @@ class StorageError(MetisError):
 
 class EmbeddedModelError(MetisError):
     """The embedded model's process did not start, or died."""
+
+
+class UsageError(MetisError):
+    """A command's options are wrong; names the option and what it takes."""
 
 
 class OutputError(MetisError):

@@ -23,7 +23,7 @@ from metis.cli.up import ADDRESS_FILE, RunningGateway
 from metis.clients import CLIENTS, client_named
 from metis.clients.client import Client, Gateway, Recipe
 from metis.config import Config
-from metis.errors import ConfigError, NotFound
+from metis.errors import ConfigError, NotFound, UsageError
 from metis.providers import kind_named
 
 _PLACEHOLDER: Final = "<your Metis key>"
@@ -88,12 +88,12 @@ def _gateway(
 ) -> Gateway:
     url = (request.url or gateway_url(config)).rstrip("/").removesuffix("/v1")
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(
+        raise UsageError(
             f"{url!r} is no http(s) URL; pass the gateway's root, as in http://127.0.0.1:8080"
         )
+    if request.key and request.key_env:
+        raise UsageError("--key and --key-env are two ways to give one key; pass one of them")
     key = _given_key(request.key)
-    if key and request.key_env:
-        raise ConfigError("--key and --key-env are two ways to give one key; pass one of them")
     model = request.model or (preferred_model(config) if client.needs_model else "")
     return Gateway(
         url=url,
@@ -189,7 +189,7 @@ def _key_for(
             raise
         return
     state = connection.state()
-    with open_accounts(config) as accounts:
+    with open_accounts(config, make=True) as accounts:
         record = _active_key(accounts, had)
         if record is not None:
             yield had, state.key_id if state else record.key_id
@@ -217,7 +217,7 @@ def _undo(config: Config, connection: Connection, client: Client) -> int:
     for path, outcome in connection.undo():
         print(f"{path}: {outcome}")
     if state is not None and state.key_id:
-        with open_accounts(config) as accounts:
+        with open_accounts(config, make=True) as accounts:
             try:
                 record = accounts.revoke_key(state.key_id, now_ts=_now_ts(), actor=_ACTOR)
             except NotFound:

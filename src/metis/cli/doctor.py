@@ -19,6 +19,7 @@ from metis import __version__
 from metis.bootstrap.engine import build_providers
 from metis.bootstrap.offline import (
     gateway_pid,
+    has_data,
     locate_model,
     missing_model_parts,
     open_accounts,
@@ -180,7 +181,7 @@ def _port(option: str, host: str, port: int) -> Finding:
 
 
 def _ledger(config: Config) -> Iterator[Finding]:
-    if not Path(config.data_dir).exists():
+    if not has_data(config):
         return
     spool = spool_state(config)
     share = spool.size_bytes / config.trace.spool_bytes
@@ -205,7 +206,7 @@ def _ledger(config: Config) -> Iterator[Finding]:
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    if not Path(config.data_dir).exists():
+    if not has_data(config):
         return
     with open_accounts(config) as accounts:
         active = [key for key in accounts.list_keys() if not key.ephemeral]

@@ -12,7 +12,7 @@ from metis.analytics.window import MICROSECONDS, iso
 from metis.bootstrap.offline import open_accounts
 from metis.cli.output import local_time, note, print_json, print_table
 from metis.config import Config
-from metis.errors import BadRequest, OutputError
+from metis.errors import OutputError, UsageError
 
 _ACTOR: Final = "cli"
 _MOST_DIGITS: Final = 10  # three centuries of seconds
@@ -21,7 +21,7 @@ _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 def create_key(config: Config, spec: KeySpec, *, as_json: bool) -> int:
     """Mint a key and show it, the only time it can be seen. Raises BadRequest, OutputError."""
-    with open_accounts(config) as accounts:
+    with open_accounts(config, make=True) as accounts:
         minted = accounts.create_key(spec, now_ts=_now_ts(), actor=_ACTOR)
         _show_minted(accounts, minted, as_json=as_json)
     return 0
@@ -69,7 +69,7 @@ def revoke_key(config: Config, key: str, *, as_json: bool) -> int:
 
 
 def rotate_key(config: Config, key: str, *, grace: str, as_json: bool) -> int:
-    """Replace a key; the old one ends now or after `grace`. Raises NotFound, BadRequest."""
+    """Replace a key; the old one ends now or after `grace`. Raises NotFound, BadRequest, UsageError."""
     grace_s = parse_duration_s(grace) if grace else 0.0
     with open_accounts(config) as accounts:
         minted = accounts.rotate_key(key, now_ts=_now_ts(), actor=_ACTOR, grace_s=grace_s)
@@ -81,17 +81,17 @@ def rotate_key(config: Config, key: str, *, grace: str, as_json: bool) -> int:
 
 
 def parse_duration_s(text: str) -> float:
-    """Read `90s`, `15m`, `2h`, `30d` or `1w` as seconds. Raises BadRequest."""
+    """Read `90s`, `15m`, `2h`, `30d` or `1w` as seconds. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit()) or unit not in _UNITS_S:
-        raise BadRequest(f"{text!r} is no duration; write a number and s, m, h, d or w, as in 30d")
+        raise UsageError(f"{text!r} is no duration; write a number and s, m, h, d or w, as in 30d")
     if len(number) > _MOST_DIGITS:
-        raise BadRequest(f"{text[:40]!r} is too long a duration")
+        raise UsageError(f"{text[:40]!r} is too long a duration")
     return float(number) * _UNITS_S[unit]
 
 
 def expiry_ts(expires: str | None) -> int | None:
-    """When a key made now with this lifetime ends, in epoch microseconds. Raises BadRequest."""
+    """When a key made now with this lifetime ends, in epoch microseconds. Raises UsageError."""
     return None if expires is None else _now_ts() + int(parse_duration_s(expires) * MICROSECONDS)
 
 

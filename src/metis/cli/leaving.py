@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from metis.cli.output import note
-from metis.errors import MetisError
+from metis.errors import MetisError, UsageError
 
 _DEBUG = "METIS_DEBUG"
+_WRONG_USAGE: Final = 2
 # What a write answers with where there is no file's name in the error: a full disk, a closed or broken output.
 _CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
@@ -33,7 +34,7 @@ def leave(command: Callable[[], int]) -> NoReturn:
         if os.environ.get(_DEBUG):
             traceback.print_exc()
         note(f"metis: {exc}")
-        code = 1
+        code = _WRONG_USAGE if isinstance(exc, UsageError) else 1
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:

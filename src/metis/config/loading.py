@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from metis.config.diagnosis import dotted, find_credential_header, find_fault
 from metis.config.schema import Config, UpOptions
 from metis.config.toml_lines import line_of
-from metis.errors import ConfigError
+from metis.errors import ConfigError, UsageError
 from metis.providers.settings import ProviderSettings
 
 FILE_NAME: Final = "metis.toml"
@@ -60,7 +60,7 @@ def load_config(
 ) -> Loaded:
     """Load the file that `options`, $METIS_CONFIG or the search order names, and join what overrides it.
 
-    Raises ConfigError, naming file, line, field and remedy.
+    Raises ConfigError, naming file, line, field and remedy, and UsageError for an option.
     """
     environ = os.environ if environ is None else environ
     _check_working_directory()
@@ -236,7 +236,7 @@ def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | N
             option = origins.get(f"gateway.{name}", "")
             message = f"{name} must lie between {least} and {most}, not {value}"
             if option.startswith("--"):
-                raise ConfigError(f"{option}: {message}", field=f"gateway.{name}")
+                raise UsageError(f"{option}: {message}")
             raise _error(f"gateway.{message}", ("gateway", name), text, path)
     for table, settings in (
         ("gateway", gateway),

@@ -106,6 +106,7 @@ def test_the_start_of_several_sessions_asks_for_more(metis, ledger: LedgerFile):
 
 
 def test_an_empty_ledger_says_what_to_do(metis):
+    metis("keys", "create")
     for arguments in (("receipt",), ("receipt", "--list")):
         assert "the ledger is empty; point a tool at the gateway first" in metis(*arguments).err
     assert metis("tail", "--no-follow").out == ""
