@@ -20,7 +20,7 @@ from metis.config import Config
 from metis.embedded import weights
 from metis.errors import NotFound
 from metis.storage import database_of, open_storage
-from metis.storage.board import Board
+from metis.storage.board import Board, Damage
 from metis.storage.data_dir import DataDir
 from metis.storage.sqlite.queries import SqliteLedgerQueries
 from metis.trace.ports import START, SpoolId
@@ -96,6 +96,15 @@ def spool_state(config: Config) -> SpoolState:
             if number >= recorded.segment:
                 unrecorded += segment - (recorded.offset if number == recorded.segment else 0)
     return SpoolState(size, unrecorded)
+
+
+def spool_damage(config: Config) -> Damage:
+    """What damage the recorder has met in spools. Raises StorageError."""
+    board = Board(_prepared(config).board)
+    try:
+        return board.damage()
+    finally:
+        board.close()
 
 
 def missing_model_parts() -> tuple[str, ...]:

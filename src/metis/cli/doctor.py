@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,10 +24,11 @@ from metis.bootstrap.offline import (
     locate_model,
     missing_model_parts,
     open_accounts,
+    spool_damage,
     spool_state,
 )
 from metis.bootstrap.parts import build_parts
-from metis.cli.output import colour, harmless, print_json
+from metis.cli.output import colour, harmless, local_time, print_json
 from metis.config import Config, Loaded, located
 from metis.errors import ConfigError, MetisError
 from metis.providers.provider import Provider
@@ -36,6 +38,7 @@ Status = Literal["ok", "warning", "error"]
 _LEAST_PYTHON: Final = (3, 11)
 _LEAST_FREE_BYTES: Final = 1024 * 1024 * 1024
 _ONLINE_TIMEOUT_S: Final = 10.0
+_DAMAGE_TOLD_S: Final = 30 * 86_400
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _MARKS: Final = {"ok": ("ok", "32"), "warning": ("warning", "33"), "error": ("error", "31")}
 
@@ -203,6 +206,15 @@ def _ledger(config: Config) -> Iterator[Finding]:
         )
     else:
         yield Finding("ledger", "ok", size)
+    damage = spool_damage(config)
+    if damage.places and time.time() - damage.last_ts / 1e6 < _DAMAGE_TOLD_S:
+        yield Finding(
+            "damage",
+            "warning",
+            f"at least {damage.places:,} places in spools could not be read, the last on {local_time(damage.last_ts)}: "
+            "what was written there is missing from the ledger",
+            "check disk and file system; 'recorder.damage' in the gateway's log says more",
+        )
 
 
 def _keys(config: Config) -> Iterator[Finding]:
