@@ -113,7 +113,7 @@ class InProcessGateway:
             self._data_dir.spool / plan.replica / ids.new("spool"), plan.config.trace
         )
         counters = self._board.claim(0, os.getpid())
-        upstream = build_upstream(plan.config)
+        upstream = build_upstream(plan.config, plan.providers())
         door = DoorState(
             plan.config.gateway,
             engine=EngineSource(plan).current,

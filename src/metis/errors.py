@@ -18,7 +18,9 @@ MetisError
 ├── LedgerError                 the spool or the database refused a record
 │   └── LedgerFull              the spool's disk bound is reached
 ├── StorageError                the database cannot be read, written or migrated
-└── EmbeddedModelError          the embedded model's process did not start or died
+├── EmbeddedModelError          the embedded model's process did not start or died
+├── UsageError                  a command's options are wrong: the command line leaves with 2
+└── OutputError                 what had to be shown could not be written
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ __all__ = [
     "LedgerFull",
     "MetisError",
     "NotFound",
+    "OutputError",
     "RateLimited",
     "RequestError",
     "RequestTimeout",
@@ -45,6 +48,7 @@ __all__ = [
     "Unauthenticated",
     "UnsupportedMedia",
     "UpstreamFailure",
+    "UsageError",
 ]
 
 
@@ -152,3 +156,11 @@ class StorageError(MetisError):
 
 class EmbeddedModelError(MetisError):
     """The embedded model's process did not start, or died."""
+
+
+class UsageError(MetisError):
+    """A command's options are wrong; names the option and what it takes."""
+
+
+class OutputError(MetisError):
+    """What had to be shown could not be written, and the message says what became of it."""

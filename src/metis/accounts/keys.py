@@ -28,6 +28,8 @@ _NAME_LENGTH: Final = 8
 _SECRET_LENGTH: Final = 36
 _SHAPE: Final = re.compile(rb"(sk-metis-[a-z2-9]{8})-[0-9A-Za-z]{36}")
 _MAX_TEXT: Final = 128
+_LONGEST_LIFE_S: Final = 100 * 365 * 86_400
+_LONGEST_GRACE_S: Final = 90 * 86_400
 
 
 class KeySpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,8 +132,25 @@ def check_spec(spec: KeySpec, *, now_ts: int) -> None:
         raise BadRequest(f"the key's name must be at most {_MAX_TEXT} printable characters")
     if spec.expires_ts is not None and spec.expires_ts <= now_ts:
         raise BadRequest("the key would have expired already; give a time in the future")
+    if spec.expires_ts is not None and spec.expires_ts > latest_expiry_ts(now_ts):
+        raise BadRequest(
+            "the key would live for over 100 years; give an earlier time, or none for a key that does not expire"
+        )
+    if not "".join((spec.pinned_model or "", *spec.allowed_models)).isprintable():
+        raise BadRequest("pinned_model and allowed_models must be printable characters")
     if any(not pattern.strip() for pattern in spec.allowed_models):
         raise BadRequest("allowed_models holds an empty pattern; leave the list empty to allow all")
+
+
+def latest_expiry_ts(now_ts: int) -> int:
+    """The latest time at which a key made now may end, in epoch microseconds."""
+    return now_ts + _LONGEST_LIFE_S * 1_000_000
+
+
+def check_grace(grace_s: float) -> None:
+    """Raise BadRequest unless a rotated key may live on for so long."""
+    if not 0 <= grace_s <= _LONGEST_GRACE_S:
+        raise BadRequest(f"grace_s must be from 0 to {_LONGEST_GRACE_S} seconds (90 days)")
 
 
 def check_owner_id(field: str, value: str) -> None:

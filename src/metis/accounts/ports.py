@@ -42,7 +42,7 @@ class AccountStore(Protocol):
         """Replace a key by a new one of the same owner and limits.
 
         The old one is revoked now, or, with `grace_s`, expires that many seconds from now.
-        Raises NotFound, and BadRequest when the key is revoked already.
+        Raises NotFound, and BadRequest when the key is revoked already or the grace is too long.
         """
         ...
 

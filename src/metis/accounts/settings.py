@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 import msgspec
+
+_MOST_USD: Final = 1_000_000_000
 
 
 class AccountsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,5 +19,6 @@ class AccountsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     most_open_usd: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if self.most_open_usd is not None and not self.most_open_usd > 0:
-            raise ValueError("most_open_usd must be above 0")
+        most = self.most_open_usd
+        if most is not None and not (most.is_finite() and 0 < most <= _MOST_USD):
+            raise ValueError(f"most_open_usd must be above 0 and at most {_MOST_USD:,}")

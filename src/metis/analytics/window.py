@@ -21,6 +21,8 @@ MAX_BUCKETS: Final = 2000  # a year of hours is refused, a quarter of them is no
 _EPOCH = re.compile(r"-?\d+(\.\d+)?")
 _LATEST_EPOCH_S: Final = 100_000_000_000  # the year 5138; above it somebody sent milliseconds
 _EPOCH_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# A year less at each end than datetime has, so that zones and buckets never leave it.
+_CALENDAR: Final = (datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -43,9 +45,18 @@ def from_us(instant_us: int, zone: tzinfo = UTC) -> datetime:
     return (_EPOCH_START + timedelta(microseconds=instant_us)).astimezone(zone)
 
 
+def within_calendar(instant_us: int) -> int:
+    """The instant, or the nearest one that has a date: the years 2 to 9998."""
+    first, last = map(to_us, _CALENDAR)
+    return min(max(instant_us, first), last)
+
+
 def iso(instant_us: int, zone: tzinfo = UTC) -> str:
-    """Write an instant as ISO 8601 with its offset (`Z` for UTC), to the microsecond where it has any."""
-    text = from_us(instant_us, zone).isoformat()
+    """Write an instant as ISO 8601 with its offset (`Z` for UTC), to the microsecond where it has any.
+
+    One that has no date is written as the nearest that has: a row somebody made must not hide the others.
+    """
+    text = from_us(within_calendar(instant_us), zone).isoformat()
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
 
@@ -72,7 +83,9 @@ def parse_instant(text: str, zone: tzinfo = UTC) -> int:
         if abs(int(seconds)) > _LATEST_EPOCH_S:
             raise BadRequest(f"{text!r} is too large for epoch seconds; are those milliseconds?")
         sign = -1 if text.startswith("-") else 1
-        return int(seconds) * MICROSECONDS + sign * int(fraction[:6].ljust(6, "0") or 0)
+        return _dated(
+            int(seconds) * MICROSECONDS + sign * int(fraction[:6].ljust(6, "0") or 0), text
+        )
     try:
         # A `+` in a query string arrives as a space: 2026-11-22T10:00:00 02:00.
         moment = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text))
@@ -82,10 +95,13 @@ def parse_instant(text: str, zone: tzinfo = UTC) -> int:
         ) from exc
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
-    try:
-        return to_us(moment)
-    except OverflowError as exc:
-        raise BadRequest(f"{text!r} lies outside the calendar") from exc
+    return _dated(to_us(moment), text)
+
+
+def _dated(instant_us: int, text: str) -> int:
+    if within_calendar(instant_us) != instant_us:
+        raise BadRequest(f"{text!r} lies outside the calendar, which is the years 2 to 9998")
+    return instant_us
 
 
 def floor(instant_us: int, interval: Interval, zone: tzinfo = UTC) -> int:

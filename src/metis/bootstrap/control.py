@@ -61,7 +61,11 @@ async def _serve(plan: ControlPlan, sock: socket.socket, end: ChildEnd) -> None:
     stop = end.listen_for_stop()
     metrics = GatewayMetrics()
     recorder = Recorder(
-        plan.data_dir.spool, plan.storage.ledger(), plan.config.trace, on_batch=metrics.observe
+        plan.data_dir.spool,
+        plan.storage.ledger(),
+        plan.config.trace,
+        on_batch=metrics.observe,
+        on_damage=lambda places: plan.board.add_damage(places, now_ts=time.time_ns() // 1000),
     )
     stop_recorder = threading.Event()
     recording = threading.Thread(target=recorder.run, args=(stop_recorder,), name="recorder")

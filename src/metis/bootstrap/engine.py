@@ -82,9 +82,10 @@ def _secret(
     if settings.api_key_file is not None:
         try:
             return Path(settings.api_key_file).expanduser().read_text(encoding="utf-8").strip()
-        except OSError as exc:
+        except (OSError, UnicodeDecodeError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
             raise ConfigError(
-                f"cannot read {settings.api_key_file}: {exc.strerror}",
+                f"cannot read {settings.api_key_file}: {reason}",
                 field=f"providers.{name}.api_key_file",
             ) from exc
     variable = settings.api_key_env or usual

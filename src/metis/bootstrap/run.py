@@ -18,19 +18,17 @@ from metis.accounts.ports import AccountStore
 from metis.analytics.baseline import baseline_of
 from metis.bootstrap.control import ControlPlan, admin_tls, run_control
 from metis.bootstrap.embedded_child import EmbeddedPlan, SharedPage, run_embedded
-from metis.bootstrap.engine import build_models, build_providers
-from metis.bootstrap.scripts import build_scripted
+from metis.bootstrap.engine import build_models
+from metis.bootstrap.parts import Parts, build_parts
 from metis.bootstrap.supervisor import Child, ChildEnd, Supervisor, listen
-from metis.bootstrap.worker import WorkerPlan, run_worker, server_tls
+from metis.bootstrap.worker import WorkerPlan, run_worker
 from metis.catalog.pricing import load_prices
 from metis.config import Config, Ready, UpOptions
-from metis.embedded.weights import locate
 from metis.errors import ConfigError
 from metis.gateway.admin.sessions import AdminSessions, digest_of, mint_admin_token
 from metis.gateway.settings import GatewaySettings
 from metis.providers.local import at_address
 from metis.providers.provider import Provider
-from metis.storage import open_storage
 from metis.storage.board import Board
 from metis.storage.data_dir import DataDir
 from metis.storage.sqlite.queries import SqliteLedgerQueries
@@ -45,23 +43,25 @@ def run_gateway(config: Config, options: UpOptions, on_ready: Callable[[Ready], 
 
     Raises ConfigError, StorageError and EmbeddedModelError when it cannot start.
     """
+    parts = build_parts(config, os.environ)
     os.umask(0o077)  # whatever is written from here on is this user's alone
     with ExitStack() as undo:
-        gateway = _Start(config, options, undo)
+        gateway = _Start(config, parts, options, undo)
         return gateway.supervisor(on_ready).run()
 
 
 class _Start:
     """The start in order: data directory, database, keys, sockets, then the plans of the children."""
 
-    def __init__(self, config: Config, options: UpOptions, undo: ExitStack) -> None:
+    def __init__(self, config: Config, parts: Parts, options: UpOptions, undo: ExitStack) -> None:
         self._config = config
         self._options = options
         self._undo = undo
+        self._announced = False
         self._data_dir = DataDir(Path(config.data_dir))
         self._data_dir.create()
         undo.callback(self._data_dir.acquire().release)
-        self._storage = open_storage(config.storage, database=self._data_dir.database)
+        self._storage, self._database = parts.storage, parts.database
         self._storage.migrate(now_ts=_now_ts())
         self._board = Board(self._data_dir.board)
         self._board.clear_workers()
@@ -70,13 +70,9 @@ class _Start:
         settings = config.gateway
         self._sockets = listen(settings.host, settings.port, settings.workers)
         self._admin_socket = listen(settings.admin_host, settings.admin_port, 1)[0]
-        server_tls(settings)  # a certificate that cannot be used is found before anything is forked
-        build_scripted(config)  # nor a script
         self._page = SharedPage()
-        self._providers = build_providers(config, os.environ)
+        self._providers = parts.providers
         self._embedded = any(provider.kind.embedded for provider in self._providers.values())
-        if self._embedded:
-            locate(config.embedded.weights)  # nor a part that is missing
         self._sessions = AdminSessions(digest_of(self._admin_token), _now_ts)
 
     def supervisor(self, on_ready: Callable[[Ready], None]) -> Supervisor:
@@ -100,7 +96,7 @@ class _Start:
             sessions=self._sessions,
             admin_token_digest=digest_of(self._admin_token),
             open_accounts=self._open_accounts,
-            open_queries=lambda: SqliteLedgerQueries(self._data_dir.database),
+            open_queries=lambda: SqliteLedgerQueries(self._database),
             baseline=baseline_of(config.analytics, prices, free),
         )
         children = self._children(plan, control)
@@ -112,6 +108,7 @@ class _Start:
                 _write_ready_file(path, ready)
                 self._undo.callback(path.unlink, missing_ok=True)
             on_ready(ready)
+            self._announced = True
 
         return Supervisor(
             children=children, sockets=[*self._sockets, self._admin_socket], on_ready=announce
@@ -187,12 +184,20 @@ class _Start:
             if active:
                 return None, active[0].prefix
             minted = accounts.create_key(KeySpec(name="first"), now_ts=now_ts, actor=_ACTOR)
+            self._undo.callback(self._revoke_unseen, minted.record.key_id)
             return minted.plaintext, minted.record.prefix
         finally:
             accounts.close()
 
     def _wants_ephemeral(self) -> bool:
         return self._options.ready_file is not None or self._options.ephemeral
+
+    def _revoke_unseen(self, key_id: str) -> None:
+        """A key of a start that failed was shown to nobody; the next start makes another."""
+        if not self._announced:
+            accounts = self._open_accounts()
+            accounts.revoke_key(key_id, now_ts=_now_ts(), actor=_ACTOR)
+            accounts.close()
 
     def _revoke_ephemeral(self) -> None:
         accounts = self._open_accounts()

@@ -27,7 +27,10 @@ log = structlog.get_logger("metis.supervisor")
 _RESTART_AFTER_S: Final = 0.2
 _RESTART_MOST_S: Final = 10.0
 _STABLE_S: Final = 30.0
-_SAME_WISH_S: Final = 1.0
+# A later signal that came within so many seconds of the first is the same wish said twice: `timeout` signals
+# a process and its group at once, and `make` hands the terminal's Ctrl-C on as SIGTERM. Of a person's
+# two Ctrl-C the second is meant, and nobody types two in the shorter time.
+_SAME_WISH_S: Final = {signal.SIGINT: 0.1, signal.SIGTERM: 1.0}
 _BACKLOG: Final = 2048
 
 
@@ -124,12 +127,10 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        """The first signal asks for an orderly end, a later one for an end.
-
-        `timeout` and terminals signal a process and its group at once: that is one wish, not two.
-        """
+        """The first signal asks for an orderly end, a later one for an end."""
         now = time.monotonic()
-        self._hurry = self._stopping and now - self._stop_asked > _SAME_WISH_S
+        if self._stopping and now - self._stop_asked > _SAME_WISH_S[signal.Signals(number)]:
+            self._hurry = True
         if not self._stopping:
             self._stop_asked = now
         self._stopping = True

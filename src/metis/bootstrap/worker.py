@@ -7,7 +7,7 @@ import gc
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -64,7 +64,7 @@ async def _serve(plan: WorkerPlan, sock: socket.socket, slot: int, end: ChildEnd
     spool = SpoolWriter(plan.data_dir.spool / plan.replica / ids.new("spool"), plan.config.trace)
     counters = plan.board.claim(slot, os.getpid())
     engines = EngineSource(plan)
-    upstream = build_upstream(plan.config)
+    upstream = build_upstream(plan.config, plan.providers())
     settings = plan.config.gateway
     door = DoorState(
         settings,
@@ -113,10 +113,11 @@ class EngineSource:
         return self._engine
 
 
-def build_upstream(config: Config) -> UpstreamPool | Switchboard:
+def build_upstream(config: Config, providers: Mapping[str, Provider]) -> UpstreamPool | Switchboard:
     """The way out, by the configuration's trust, proxy and scripts. Raises ConfigError."""
     settings = config.upstream
-    pool = UpstreamPool(settings, build_dialer(settings.ca_file, settings.proxy, os.environ))
+    origins = [provider.origin for provider in providers.values()]
+    pool = UpstreamPool(settings, build_dialer(settings, os.environ, origins))
     scripted = build_scripted(config)
     return Switchboard(pool, scripted) if scripted else pool
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 import msgspec
+
+# Beyond any price there is. Costs are whole numbers of the finest part, so either would make them unwieldy.
+_MOST_USD: Final = 1_000_000
+_FINEST: Final = 12
 
 
 class OwnPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +42,10 @@ class OwnPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             value = getattr(self, name)
             if isinstance(value, Decimal) and not (value.is_finite() and value >= 0):
                 raise ValueError(f"{name} must be a price of 0 or more, not {value}")
+            if isinstance(value, Decimal) and (value > _MOST_USD or value != round(value, _FINEST)):
+                raise ValueError(
+                    f"{name} must be at most {_MOST_USD:,} USD with at most {_FINEST} decimals"
+                )
         if self.from_ is not None and self.until is not None and self.from_ >= self.until:
             raise ValueError(f"from {self.from_} is not before until {self.until}")
 

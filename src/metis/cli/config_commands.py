@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from metis.bootstrap.engine import build_providers
+from metis.bootstrap.parts import build_parts
 from metis.cli.output import note, print_json, print_table
 from metis.config import Config, Loaded, config_candidates, located
 from metis.errors import ConfigError
@@ -20,7 +20,7 @@ _NO_SECRETS: Final = ("api_key_env", "api_key_file", "tls_key", "keepalive_s")
 def check_config(loaded: Loaded) -> int:
     """Tell that the configuration can be used. Raises ConfigError, naming file, line and field, when it cannot."""
     try:
-        build_providers(loaded.config, os.environ)
+        build_parts(loaded.config, os.environ)
     except ConfigError as exc:
         raise located(loaded, exc) from exc
     names = ", ".join(loaded.config.providers) or "none"

@@ -6,13 +6,16 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from metis.accounts.keys import KeySpec, parse
+from metis.accounts.keys import KeyRecord, KeySpec, parse
+from metis.accounts.ports import AccountStore
 from metis.bootstrap.offline import open_accounts
 from metis.cli.editing.connection import Connection, preview
 from metis.cli.output import colour, note
@@ -20,7 +23,7 @@ from metis.cli.up import ADDRESS_FILE, RunningGateway
 from metis.clients import CLIENTS, client_named
 from metis.clients.client import Client, Gateway, Recipe
 from metis.config import Config
-from metis.errors import BadRequest, ConfigError, NotFound
+from metis.errors import ConfigError, NotFound, UsageError
 from metis.providers import kind_named
 
 _PLACEHOLDER: Final = "<your Metis key>"
@@ -85,12 +88,12 @@ def _gateway(
 ) -> Gateway:
     url = (request.url or gateway_url(config)).rstrip("/").removesuffix("/v1")
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(
+        raise UsageError(
             f"{url!r} is no http(s) URL; pass the gateway's root, as in http://127.0.0.1:8080"
         )
+    if request.key and request.key_env:
+        raise UsageError("--key and --key-env are two ways to give one key; pass one of them")
     key = _given_key(request.key)
-    if key and request.key_env:
-        raise ConfigError("--key and --key-env are two ways to give one key; pass one of them")
     model = request.model or (preferred_model(config) if client.needs_model else "")
     return Gateway(
         url=url,
@@ -150,12 +153,12 @@ def _write(config: Config, client: Client, gateway: Gateway, connection: Connect
         raise ConfigError(
             f"{client.title} cannot read its key from a variable; leave --key-env out"
         )
-    key_id = ""
-    if not gateway.key_env:
-        key, key_id = _key_for(config, client, gateway.key, connection)
-        gateway = replace(gateway, key=key)
-        recipe = _recipe(client, gateway)
-    changed = connection.apply(recipe.files, gateway.url, key_id)
+    if gateway.key_env:
+        changed = connection.apply(recipe.files, gateway.url, "")
+    else:
+        with _key_for(config, client, gateway.key, connection) as (key, key_id):
+            recipe = _recipe(client, replace(gateway, key=key))
+            changed = connection.apply(recipe.files, gateway.url, key_id)
     for path in changed:
         print(f"wrote   {path}")
     if not changed:
@@ -168,25 +171,45 @@ def _write(config: Config, client: Client, gateway: Gateway, connection: Connect
     return 0
 
 
-def _key_for(config: Config, client: Client, given: str, connection: Connection) -> tuple[str, str]:
-    """The tool's key and, where it is ours to revoke, its id: given, the one it has already, or a new one."""
+@contextmanager
+def _key_for(
+    config: Config, client: Client, given: str, connection: Connection
+) -> Generator[tuple[str, str]]:
+    """The tool's key and, where it is ours to revoke, its id: given, the one it has already, or a new one.
+
+    A new one that the block could not put in place is revoked again: nobody would ever use it, or undo it.
+    """
+    had = connection.read_key()
     if given:
         connection.write_key(given)
-        return given, ""
-    state = connection.state()
-    now_ts = time.time_ns() // 1000
-    with open_accounts(config) as accounts:
         try:
-            key = connection.key_file.read_text().strip()
-            record = accounts.find_key(parse(key) or "")
-            if record.is_active(now_ts):
-                return key, state.key_id if state else record.key_id
-        except (FileNotFoundError, NotFound, BadRequest):
-            pass
-        spec = KeySpec(name=client.name)
-        minted = accounts.create_key(spec, now_ts=now_ts, actor=_ACTOR)
-    connection.write_key(minted.plaintext)
-    return minted.plaintext, minted.record.key_id
+            yield given, ""
+        except BaseException:
+            connection.restore_key(had)
+            raise
+        return
+    state = connection.state()
+    with open_accounts(config, make=True) as accounts:
+        record = _active_key(accounts, had)
+        if record is not None:
+            yield had, state.key_id if state else record.key_id
+            return
+        minted = accounts.create_key(KeySpec(name=client.name), now_ts=_now_ts(), actor=_ACTOR)
+        try:
+            connection.write_key(minted.plaintext)
+            yield minted.plaintext, minted.record.key_id
+        except BaseException:
+            accounts.revoke_key(minted.record.key_id, now_ts=_now_ts(), actor=_ACTOR)
+            connection.restore_key(had)
+            raise
+
+
+def _active_key(accounts: AccountStore, key: str) -> KeyRecord | None:
+    try:
+        record = accounts.find_key(parse(key) or "")
+    except NotFound:
+        return None
+    return record if record.is_active(_now_ts()) else None
 
 
 def _undo(config: Config, connection: Connection, client: Client) -> int:
@@ -194,11 +217,9 @@ def _undo(config: Config, connection: Connection, client: Client) -> int:
     for path, outcome in connection.undo():
         print(f"{path}: {outcome}")
     if state is not None and state.key_id:
-        with open_accounts(config) as accounts:
+        with open_accounts(config, make=True) as accounts:
             try:
-                record = accounts.revoke_key(
-                    state.key_id, now_ts=time.time_ns() // 1000, actor=_ACTOR
-                )
+                record = accounts.revoke_key(state.key_id, now_ts=_now_ts(), actor=_ACTOR)
             except NotFound:
                 note(f"the key {state.key_id} is gone already")
             else:
@@ -220,3 +241,7 @@ def _indented(text: str) -> str:
 
 def _shell_word(value: str) -> str:
     return value if value.startswith("$") or value == _PLACEHOLDER else shlex.quote(value)
+
+
+def _now_ts() -> int:
+    return time.time_ns() // 1000

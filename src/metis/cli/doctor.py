@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,14 +20,17 @@ from metis import __version__
 from metis.bootstrap.engine import build_providers
 from metis.bootstrap.offline import (
     gateway_pid,
+    has_data,
     locate_model,
     missing_model_parts,
     open_accounts,
+    spool_damage,
     spool_state,
 )
-from metis.cli.output import colour, print_json
-from metis.config import Config, Loaded
-from metis.errors import MetisError
+from metis.bootstrap.parts import build_parts
+from metis.cli.output import colour, harmless, local_time, print_json
+from metis.config import Config, Loaded, located
+from metis.errors import ConfigError, MetisError
 from metis.providers.provider import Provider
 
 Status = Literal["ok", "warning", "error"]
@@ -34,6 +38,7 @@ Status = Literal["ok", "warning", "error"]
 _LEAST_PYTHON: Final = (3, 11)
 _LEAST_FREE_BYTES: Final = 1024 * 1024 * 1024
 _ONLINE_TIMEOUT_S: Final = 10.0
+_DAMAGE_TOLD_S: Final = 30 * 86_400
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _MARKS: Final = {"ok": ("ok", "32"), "warning": ("warning", "33"), "error": ("error", "31")}
 
@@ -53,7 +58,7 @@ def run_doctor(loaded: Loaded, *, online: bool, as_json: bool) -> int:
     if as_json:
         print_json({"version": __version__, "findings": findings})
     else:
-        for finding in findings:
+        for finding in map(harmless, findings):
             mark, code = _MARKS[finding.status]
             print(f"{colour(mark.ljust(7), code)}  {finding.check:<12} {finding.message}")
             if finding.remedy:
@@ -87,6 +92,12 @@ def _python() -> Finding:
 
 
 def _configuration(loaded: Loaded) -> Finding:
+    try:
+        build_parts(loaded.config, os.environ)
+    except ConfigError as exc:
+        return Finding("config", "error", str(located(loaded, exc)), "see docs/configuration.md")
+    except MetisError:
+        pass  # a part of the embedded model is missing: told where providers are looked at
     if loaded.path is None:
         return Finding("config", "ok", "no metis.toml: defaults and environment hold")
     if loaded.path.stat().st_mode & stat.S_IWOTH:
@@ -173,7 +184,7 @@ def _port(option: str, host: str, port: int) -> Finding:
 
 
 def _ledger(config: Config) -> Iterator[Finding]:
-    if not Path(config.data_dir).exists():
+    if not has_data(config):
         return
     spool = spool_state(config)
     share = spool.size_bytes / config.trace.spool_bytes
@@ -195,10 +206,19 @@ def _ledger(config: Config) -> Iterator[Finding]:
         )
     else:
         yield Finding("ledger", "ok", size)
+    damage = spool_damage(config)
+    if damage.places and time.time() - damage.last_ts / 1e6 < _DAMAGE_TOLD_S:
+        yield Finding(
+            "damage",
+            "warning",
+            f"at least {damage.places:,} places in spools could not be read, the last on {local_time(damage.last_ts)}: "
+            "what was written there is missing from the ledger",
+            "check disk and file system; 'recorder.damage' in the gateway's log says more",
+        )
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    if not Path(config.data_dir).exists():
+    if not has_data(config):
         return
     with open_accounts(config) as accounts:
         active = [key for key in accounts.list_keys() if not key.ephemeral]

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any, Final
 
 from metis.accounts.keys import KeyRecord, KeySpec, MintedKey
+from metis.accounts.ports import AccountStore
 from metis.analytics.window import MICROSECONDS, iso
 from metis.bootstrap.engine import build_policy, build_providers
 from metis.bootstrap.offline import open_accounts
 from metis.catalog.names import AUTO_NAMES
 from metis.cli.output import local_time, note, print_json, print_table
 from metis.config import Config
-from metis.errors import BadRequest, ConfigError
+from metis.errors import ConfigError, OutputError, UsageError
 
 _ACTOR: Final = "cli"
+_MOST_DIGITS: Final = 10  # three centuries of seconds
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def create_key(config: Config, spec: KeySpec, *, as_json: bool) -> int:
-    """Mint a key and show it, the only time it can be seen. Raises BadRequest."""
-    with open_accounts(config) as accounts:
+    """Mint a key and show it, the only time it can be seen. Raises BadRequest, OutputError."""
+    with open_accounts(config, make=True) as accounts:
         minted = accounts.create_key(spec, now_ts=_now_ts(), actor=_ACTOR)
-    _show_minted(minted, as_json=as_json)
+        _show_minted(accounts, minted, as_json=as_json)
     if spec.pinned_model and not _is_served(config, spec.pinned_model):
         note(
             f"no configured provider serves {spec.pinned_model!r}, so every request with this key "
@@ -74,11 +77,11 @@ def revoke_key(config: Config, key: str, *, as_json: bool) -> int:
 
 
 def rotate_key(config: Config, key: str, *, grace: str, as_json: bool) -> int:
-    """Replace a key; the old one ends now or after `grace`. Raises NotFound, BadRequest."""
+    """Replace a key; the old one ends now or after `grace`. Raises NotFound, BadRequest, UsageError."""
     grace_s = parse_duration_s(grace) if grace else 0.0
     with open_accounts(config) as accounts:
         minted = accounts.rotate_key(key, now_ts=_now_ts(), actor=_ACTOR, grace_s=grace_s)
-    _show_minted(minted, as_json=as_json)
+        _show_minted(accounts, minted, as_json=as_json)
     if not as_json:
         ends = f"in {grace}" if grace_s else "now"
         note(f"the old key ends {ends}")
@@ -86,15 +89,17 @@ def rotate_key(config: Config, key: str, *, grace: str, as_json: bool) -> int:
 
 
 def parse_duration_s(text: str) -> float:
-    """Read `90s`, `15m`, `2h`, `30d` or `1w` as seconds. Raises BadRequest."""
+    """Read `90s`, `15m`, `2h`, `30d` or `1w` as seconds. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
-    if not number.isdigit() or unit not in _UNITS_S:
-        raise BadRequest(f"{text!r} is no duration; write a number and s, m, h, d or w, as in 30d")
+    if not (number.isascii() and number.isdigit()) or unit not in _UNITS_S:
+        raise UsageError(f"{text!r} is no duration; write a number and s, m, h, d or w, as in 30d")
+    if len(number) > _MOST_DIGITS:
+        raise UsageError(f"{text[:40]!r} is too long a duration")
     return float(number) * _UNITS_S[unit]
 
 
 def expiry_ts(expires: str | None) -> int | None:
-    """When a key made now with this lifetime ends, in epoch microseconds. Raises BadRequest."""
+    """When a key made now with this lifetime ends, in epoch microseconds. Raises UsageError."""
     return None if expires is None else _now_ts() + int(parse_duration_s(expires) * MICROSECONDS)
 
 
@@ -129,13 +134,24 @@ def _is_served(config: Config, model: str) -> bool:
     return model in AUTO_NAMES or directory.resolve(model, "") is not None
 
 
-def _show_minted(minted: MintedKey, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"key": minted.plaintext} | key_as_dict(minted.record, _now_ts()))
-        return
-    # The key alone on standard output, so that KEY=$(metis keys create) works.
-    print(minted.plaintext, flush=True)
-    note(f"made {minted.record.prefix}; the key is shown only this once, keep it")
+def _show_minted(accounts: AccountStore, minted: MintedKey, *, as_json: bool) -> None:
+    """Show a key, the only time it can be seen. One that nobody saw is revoked; raises OutputError then."""
+    try:
+        if as_json:
+            print_json({"key": minted.plaintext} | key_as_dict(minted.record, _now_ts()))
+        else:
+            # The key alone on standard output, so that KEY=$(metis keys create) works.
+            print(minted.plaintext)
+        sys.stdout.flush()
+    except BaseException as exc:
+        accounts.revoke_key(minted.record.key_id, now_ts=_now_ts(), actor=_ACTOR)
+        if isinstance(exc, OSError):
+            raise OutputError(
+                f"the key could not be shown ({exc.strerror}), so {minted.record.prefix} is revoked again"
+            ) from exc
+        raise
+    if not as_json:
+        note(f"made {minted.record.prefix}; the key is shown only this once, keep it")
 
 
 def _state(key: KeyRecord, now_ts: int) -> str:

@@ -18,7 +18,15 @@ from metis.analytics.ports import (
     TurnSummary,
 )
 from metis.bootstrap.offline import open_baseline, open_ledger
-from metis.cli.output import colour, local_time, note, print_json, print_json_line, print_table
+from metis.cli.output import (
+    colour,
+    harmless,
+    local_time,
+    note,
+    print_json,
+    print_json_line,
+    print_table,
+)
 from metis.config import Config
 from metis.errors import NotFound
 
@@ -45,8 +53,8 @@ def show_receipt(config: Config, session: str | None, *, turns: bool, as_json: b
         shown = receipts.as_dict(value) | {"session": _plain(found)}
         print_json(shown | {"turn_list": [_plain(turn) for turn in listed]} if turns else shown)
         return 0
-    print(receipts.render_text(value), end="")
-    for turn in listed:
+    print(receipts.render_text(harmless(value)), end="")
+    for turn in map(harmless, listed):
         print(f"\n{local_time(turn.ts, '%H:%M:%S')}  {turn.turn_id}")
         print(f"  {turn_line(turn)}\n  {turn.reason}")
     return 0
@@ -133,7 +141,8 @@ def _print_turns(turns: Sequence[TurnSummary], *, as_json: bool) -> None:
         if as_json:
             print_json_line(_plain(turn))
         else:
-            print(f"{local_time(turn.ts, '%H:%M:%S')}  {turn_line(turn)}", flush=True)
+            line = turn_line(harmless(turn))
+            print(f"{local_time(turn.ts, '%H:%M:%S')}  {line}", flush=True)
 
 
 def _find_session(ledger: LedgerQueries, wanted: str | None) -> SessionSummary | None:
@@ -150,7 +159,7 @@ def _find_session(ledger: LedgerQueries, wanted: str | None) -> SessionSummary |
         return exact[0]
     started = [s for s in ledger.sessions(limit=_PAGE) if s.session_id.startswith(wanted)]
     if len(started) > 1:
-        some = ", ".join(s.session_id for s in started[:3])
+        some = ", ".join(harmless(s.session_id) for s in started[:3])
         raise NotFound(
             f"{wanted!r} is the start of {len(started)} sessions: {some}; give more of it"
         )
@@ -166,7 +175,7 @@ def _show_turn(ledger: LedgerQueries, turn_id: str, *, as_json: bool) -> int:
     if as_json:
         print_json(_plain(detail))
     else:
-        print("\n".join(_turn_lines(detail)))
+        print("\n".join(_turn_lines(harmless(detail))))
     return 0
 
 

@@ -24,7 +24,7 @@ from metis.analytics.receipt import Receipt, receipt, render_text, to_json
 from metis.analytics.window import Window
 from metis.bootstrap.offline import gateway_pid, open_accounts, open_baseline, open_ledger
 from metis.cli.connect import gateway_url, preferred_model
-from metis.cli.output import note
+from metis.cli.output import harmless, note
 from metis.clients import client_for_command
 from metis.clients.client import Client, Gateway, Launch
 from metis.clients.sdk import SDK
@@ -309,7 +309,7 @@ def _tell(loaded: Loaded, request: ExecRequest, through: Through, start_us: int)
         found = _receipt(loaded, request, through, start_us)
         if request.receipt_file is not None:
             Path(request.receipt_file).write_text(to_json(found) + "\n")
-        note("\n" + (to_json(found) if request.as_json else render_text(found).rstrip()))
+        note("\n" + (to_json(found) if request.as_json else render_text(harmless(found)).rstrip()))
     except (MetisError, OSError) as exc:
         note(f"metis: no receipt: {exc}")
 

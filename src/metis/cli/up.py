@@ -13,7 +13,8 @@ import structlog
 
 from metis import __version__
 from metis.bootstrap.run import run_gateway
-from metis.config import Ready, UpOptions, load_config
+from metis.config import Ready, UpOptions, load_config, located
+from metis.errors import ConfigError
 
 ADDRESS_FILE = "run/gateway.json"
 
@@ -43,6 +44,8 @@ def run_up(options: UpOptions) -> int:
     ours: list[Path] = []
     try:
         return run_gateway(loaded.config, options, on_ready)
+    except ConfigError as exc:
+        raise located(loaded, exc) from exc
     finally:
         for path in ours:
             path.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from metis.config.diagnosis import dotted, find_credential_header, find_fault
 from metis.config.schema import Config, UpOptions
 from metis.config.toml_lines import line_of
-from metis.errors import ConfigError
+from metis.errors import ConfigError, UsageError
 from metis.providers.settings import ProviderSettings
 
 FILE_NAME: Final = "metis.toml"
@@ -60,9 +60,10 @@ def load_config(
 ) -> Loaded:
     """Load the file that `options`, $METIS_CONFIG or the search order names, and join what overrides it.
 
-    Raises ConfigError, naming file, line, field and remedy.
+    Raises ConfigError, naming file, line, field and remedy, and UsageError for an option.
     """
     environ = os.environ if environ is None else environ
+    _check_working_directory()
     path = _find(options, environ)
     text = _read(path) if path is not None else ""
     data = _parse(text, path)
@@ -83,6 +84,15 @@ def located(loaded: Loaded, error: ConfigError) -> ConfigError:
         return error
     steps = tuple(error.field.split("."))
     return _error(f"{error.field}: {error}", steps, _read(loaded.path), loaded.path)
+
+
+def _check_working_directory() -> None:
+    try:
+        Path.cwd()
+    except OSError as exc:
+        raise ConfigError(
+            f"the working directory cannot be used: {exc.strerror}; change to another one"
+        ) from exc
 
 
 def _find(options: UpOptions, environ: Mapping[str, str]) -> Path | None:
@@ -226,7 +236,7 @@ def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | N
             option = origins.get(f"gateway.{name}", "")
             message = f"{name} must lie between {least} and {most}, not {value}"
             if option.startswith("--"):
-                raise ConfigError(f"{option}: {message}", field=f"gateway.{name}")
+                raise UsageError(f"{option}: {message}")
             raise _error(f"gateway.{message}", ("gateway", name), text, path)
     for table, settings in (
         ("gateway", gateway),
@@ -246,6 +256,16 @@ def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | N
             text,
             path,
         )
+    for name, relay in gateway.relay.items():
+        if relay.provider not in config.providers:
+            known = ", ".join(config.providers) or "none"
+            message = f"gateway.relay.{name}: no provider {relay.provider!r} is configured; configured: {known}"
+            raise _error(message, ("gateway", "relay", name, "provider"), text, path)
+    for alias in config.catalog.aliases:
+        loop = _alias_loop(alias, config.catalog.aliases)
+        if loop:
+            message = f"the alias {alias!r} means itself: {' → '.join(loop)}; let one of them name a model"
+            raise _error(message, ("catalog", "aliases", alias), text, path)
     for name, provider in config.providers.items():
         if not _PROVIDER_NAME.fullmatch(name):
             raise _error(
@@ -263,3 +283,15 @@ def _check(config: Config, origins: Mapping[str, str], text: str, path: Path | N
                 text,
                 path,
             )
+
+
+def _alias_loop(alias: str, aliases: Mapping[str, str]) -> list[str]:
+    """The way from an alias back to itself over others, [] where there is none."""
+    way = [alias]
+    while (following := aliases.get(way[-1])) is not None and following != way[-1]:
+        way.append(following)
+        if following == alias:
+            return way
+        if following in way[:-1]:
+            return []  # the loop is another alias's
+    return []

@@ -5,6 +5,7 @@ Kinds are listed in `providers/__init__`. Nothing here opens a socket, and nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Protocol, get_args
@@ -12,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from metis.errors import ConfigError
 from metis.facts.failure import FailureClass, classify_status
-from metis.http.headers import encode_headers
+from metis.http.headers import HOP_BY_HOP, encode_headers
 from metis.ir.response import ErrorInfo
 from metis.providers.settings import ProviderSettings
 from metis.wire.codec import ShapeName
@@ -21,6 +22,19 @@ from metis.wire.splice import Fields
 AuthStyle = Literal["x-api-key", "bearer", "aws", "none"]
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+# RFC 9110, sections 5.1 and 5.5; values as Latin-1, which is how they are written.
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_OURS_TO_SAY: Final = HOP_BY_HOP | frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"content-encoding",
+        b"content-type",
+        b"accept-encoding",
+        b"expect",
+    }
+)
 SHAPE_NAMES: Final[tuple[ShapeName, ...]] = get_args(ShapeName)
 
 
@@ -204,10 +218,7 @@ def build_provider(
         any_model=settings.models is None and (kind.any_model or not named_for_kind),
         price_provider=settings.price_provider or kind.price_provider,
         credential=_credential(kind, secret, field_path),
-        headers=tuple(
-            (key.encode("latin-1"), value.encode("latin-1"))
-            for key, value in (*kind.headers, *settings.headers.items())
-        ),
+        headers=_headers(settings, kind, f"{field_path}.headers"),
         signer=signer,
         places=places,
         script=settings.script,
@@ -235,7 +246,44 @@ def _shapes(settings: ProviderSettings, kind: ProviderKind, where: str) -> tuple
             raise ConfigError(
                 f"unknown shape {shape!r}; use one of {', '.join(SHAPE_NAMES)}", field=where
             )
+        if shape not in kind.paths:
+            spoken = ", ".join(name for name in SHAPE_NAMES if name in kind.paths)
+            raise ConfigError(
+                f"a {kind.name} provider has no path for {shape!r}; it speaks {spoken}", field=where
+            )
+    if not settings.shapes:
+        raise ConfigError(
+            "the list is empty; name a shape, or leave the setting out for the kind's own",
+            field=where,
+        )
     return tuple(known[shape] for shape in settings.shapes)
+
+
+def _headers(
+    settings: ProviderSettings, kind: ProviderKind, where: str
+) -> tuple[tuple[bytes, bytes], ...]:
+    """The kind's headers and the configured ones. Raises ConfigError on what would change how a request is read.
+
+    Values are not repeated: they may be secret.
+    """
+    for name, value in settings.headers.items():
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise ConfigError(f"{name!r} is no header's name", field=where)
+        if name.lower().encode("ascii") in _OURS_TO_SAY:
+            raise ConfigError(
+                f"the header {name!r} speaks of the connection or the body's form, which Metis says itself; "
+                "leave it out",
+                field=f"{where}.{name}",
+            )
+        if _HEADER_VALUE.fullmatch(value) is None:
+            raise ConfigError(
+                f"the value of the header {name!r} holds line ends or other characters no header has",
+                field=f"{where}.{name}",
+            )
+    return tuple(
+        (key.encode("latin-1"), value.encode("latin-1"))
+        for key, value in (*kind.headers, *settings.headers.items())
+    )
 
 
 def _credential(kind: ProviderKind, secret: str | None, where: str) -> tuple[bytes, bytes] | None:
@@ -259,7 +307,12 @@ def _parse_base_url(
 ) -> tuple[Origin, str]:
     raw = _address(settings, kind)
     field_path = f"{where}.base_url"
-    url = urlsplit(raw)
+    if not raw.isascii() or not raw.isprintable() or " " in raw:
+        raise ConfigError(f"{raw!r} holds characters no URL has", field=field_path)
+    try:
+        url = urlsplit(raw)
+    except ValueError as exc:
+        raise ConfigError(f"{raw!r} is no URL: {exc}", field=field_path) from exc
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ConfigError(f"{raw!r} is no http(s) URL", field=field_path)
     if url.username or url.password or url.query or url.fragment:

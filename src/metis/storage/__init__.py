@@ -26,5 +26,20 @@ def open_storage(settings: StorageSettings, *, database: Path) -> Storage:
     for backend in BACKENDS:
         if backend.scheme == scheme:
             return backend.open(url, settings)
+    raise _unknown(url)
+
+
+def database_of(settings: StorageSettings, *, database: Path) -> Path:
+    """The file that reports are read from. Raises StorageError where the storage is none that others can read."""
+    if not settings.url:
+        return database
+    if settings.url.partition(":")[0] != sqlite.BACKEND.scheme:
+        raise StorageError(
+            f"what is kept in {settings.url!r} can be read by no other process; a gateway needs 'sqlite:///path'"
+        )
+    return sqlite.path_of(settings.url)
+
+
+def _unknown(url: str) -> StorageError:
     known = ", ".join(f"{backend.scheme}:" for backend in BACKENDS)
-    raise StorageError(f"storage url {url!r} has no known scheme; known are {known}")
+    return StorageError(f"storage url {url!r} has no known scheme; known are {known}")

@@ -4,8 +4,9 @@ All processes map the same file, so a key revoked on the command line is revoked
 next request, and the control process reads counters without asking anybody. No locks on the hot path:
 a slot has one writer, its worker; only the generations, bumped by anyone, are changed under a file lock.
 
-Layout, all u64 in native order: 8 words of head (magic, layout, keys generation, config generation, 4
-spare), then MAX_WORKERS slots of 2 words (pid, heartbeat in epoch microseconds) and the counters.
+Layout, all u64 in native order: 8 words of head (magic, layout, keys generation, config generation, damaged
+places and when the last was met, 2 spare), then MAX_WORKERS slots of 2 words (pid, heartbeat in epoch
+microseconds) and the counters.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ _LAYOUT: Final = crc32(",".join(COUNTERS).encode())
 _HEAD: Final = 8
 _KEYS: Final = 2
 _CONFIG: Final = 3
+_DAMAGED: Final = 4
+_DAMAGED_TS: Final = 5
 _SLOT: Final = 2 + len(COUNTERS)
 _WORDS: Final = _HEAD + MAX_WORKERS * _SLOT
 _BYTES: Final = _WORDS * 8
@@ -69,6 +72,13 @@ class WorkerCounters(NamedTuple):
     pid: int
     heartbeat_ts: int
     counters: dict[CounterName, int]
+
+
+class Damage(NamedTuple):
+    """How many damaged places of spools, at least, the recorder has met, and when the last (epoch microseconds)."""
+
+    places: int
+    last_ts: int
 
 
 class WorkerSlot:
@@ -128,6 +138,14 @@ class Board:
 
     def bump_config(self) -> int:
         return self._bump(_CONFIG)
+
+    def damage(self) -> Damage:
+        return Damage(self._words[_DAMAGED], self._words[_DAMAGED_TS])
+
+    def add_damage(self, places: int, *, now_ts: int) -> None:
+        """Note what the recorder met: only the control process may. It outlives restarts."""
+        self._words[_DAMAGED] += places
+        self._words[_DAMAGED_TS] = now_ts
 
     def claim(self, slot: int, pid: int) -> WorkerSlot:
         """Take a slot for a worker. Raises StorageError when there is no such slot."""

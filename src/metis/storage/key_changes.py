@@ -6,18 +6,32 @@ import os
 
 import msgspec
 
-from metis.accounts.keys import KeyRecord, KeySpec, MintedKey, mint
+from metis.accounts.keys import (
+    KeyRecord,
+    KeySpec,
+    MintedKey,
+    check_grace,
+    latest_expiry_ts,
+    mint,
+)
 from metis.errors import BadRequest
 from metis.trace.events import KeyCreated, KeyRevoked, KeyRotated
 
 
-def successor(old: KeyRecord, *, now_ts: int) -> MintedKey:
-    """Mint the key that replaces `old`: same owner, same limits. Raises BadRequest for a dead key."""
+def successor(old: KeyRecord, *, now_ts: int, grace_s: float) -> MintedKey:
+    """Mint the key that replaces `old`: same owner, same limits.
+
+    Raises BadRequest for a dead key, and for a grace that is too long.
+    """
+    check_grace(grace_s)
     if not old.is_active(now_ts):
         raise BadRequest(
             f"{old.prefix} is revoked or expired; make a new key with 'metis keys create'"
         )
     spec = KeySpec(**{name: getattr(old, name) for name in KeySpec.__struct_fields__})
+    if spec.expires_ts is not None:
+        furthest = min(spec.expires_ts, latest_expiry_ts(now_ts))
+        spec = msgspec.structs.replace(spec, expires_ts=furthest)
     return mint(spec, now_ts=now_ts, replaces=old.key_id)
 
 

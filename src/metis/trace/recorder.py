@@ -62,8 +62,8 @@ class Recorder:
     """Record the spools under `root_dir` (`<root>/<replica>/<spool>/`) into `store`. One thread at a time.
 
     `on_batch` is given each batch's events as they are written, for metrics: at most once each, also when the
-    commit then fails and they are read again; what it raises is logged, never passed on. `now_us` is epoch
-    microseconds.
+    commit then fails and they are read again; what it raises is logged, never passed on. `on_damage` is told of
+    each pass that met damage, and of how many places. `now_us` is epoch microseconds.
     """
 
     def __init__(
@@ -73,12 +73,14 @@ class Recorder:
         settings: TraceSettings,
         *,
         on_batch: Callable[[Sequence[AnyEvent]], None] | None = None,
+        on_damage: Callable[[int], None] = lambda places: None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._root = root_dir
         self._store = store
         self._settings = settings
         self._on_batch = on_batch
+        self._on_damage = on_damage
         self._now_us = now_us
         self._cursors: dict[SpoolId, SpoolCursor] = {}
         self._positions: dict[SpoolId, SpoolPosition] | None = None
@@ -107,6 +109,9 @@ class Recorder:
             self.close()
             raise
         self._totals = _add(self._totals, stats)
+        if stats.corrupt or stats.unreadable:
+            # What is damaged is kept as unreadable too, where its bounds are known: one place, not two.
+            self._on_damage(max(stats.corrupt, stats.unreadable))
         return stats
 
     def drain(self, *, deadline_s: float = 5.0) -> bool:

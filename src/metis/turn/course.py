@@ -166,7 +166,8 @@ class Course:
     """What is asked: the model's name as the client spells it, whether a stream is wanted, routing's question.
 
     `inbound` is a request of this course, without its body. `named` is the model's name as the ledger has
-    it: one that is too long is refused, and not written down whole. `read_session` reads the client's words of itself.
+    it: one that is too long or not printable is refused, and not written down as it came, since people read
+    the ledger at terminals. `read_session` reads the client's words of itself.
     """
 
     __slots__ = (
@@ -186,7 +187,7 @@ class Course:
         self.engine = engine
         self.inbound = msgspec.structs.replace(inbound, body=b"")
         self.model = model
-        self.named = model[:_MAX_MODEL_NAME]
+        self.named = _printable(model[:_MAX_MODEL_NAME])
         self.stream = stream
         self.read_session = engine.identify(head.named, head.path.decode("latin-1"))
         self.retried = head.named.get(b"x-stainless-retry-count", b"0") != b"0"
@@ -263,8 +264,8 @@ def _question(engine: Engine, inbound: Inbound, model: str) -> Question:
     override = (
         named[b"x-metis-model"].decode("utf-8", "replace") if b"x-metis-model" in named else ""
     )
-    if len(model) > _MAX_MODEL_NAME or len(override) > _MAX_MODEL_NAME:
-        raise BadRequest(f"the model's name is over {_MAX_MODEL_NAME} characters")
+    _check_name(model, "the model's name")
+    _check_name(override, "x-metis-model")
     who = inbound.principal
     pinned = who.pinned_model or ""
     # `auto` demands no model: it leaves the choice to the slots behind, whatever the body names.
@@ -280,6 +281,22 @@ def _question(engine: Engine, inbound: Inbound, model: str) -> Question:
         allowed_models=who.allowed_models,
         only_provider=_bound_provider(engine, inbound) if inbound.client_credential else "",
     )
+
+
+def _check_name(name: str, what: str) -> None:
+    if len(name) > _MAX_MODEL_NAME:
+        raise BadRequest(f"{what} is over {_MAX_MODEL_NAME} characters")
+    if not name.isprintable():
+        raise BadRequest(
+            f"{what} {_printable(name)!r} holds control or other characters that cannot be printed"
+        )
+
+
+def _printable(text: str) -> str:
+    """The text with U+FFFD for each character that cannot be printed."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
 
 
 def _bound_provider(engine: Engine, inbound: Inbound) -> str:

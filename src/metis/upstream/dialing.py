@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -14,9 +14,12 @@ from urllib.parse import unquote, urlsplit
 from metis.errors import ConfigError
 from metis.facts.failure import CallFailure, FailureCause, FailureClass
 from metis.providers.provider import Origin
+from metis.upstream.settings import UpstreamSettings
 
 _P = TypeVar("_P", bound=asyncio.Protocol)
 _MAX_PROXY_HEAD: Final = 16 * 1024
+_PROXY_PORT: Final = 3128
+_PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,22 @@ class Proxy:
 
 
 def parse_proxy(url: str) -> Proxy:
-    """Raises ConfigError on what is no `http://[user:password@]host:port`."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    """Raises ConfigError on what is no `http://[user:password@]host:port`, without repeating a password."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or _PROXY_PORT
+    except ValueError as exc:
+        raise ConfigError(f"this is no proxy's URL: {exc}", field="upstream.proxy") from exc
     if parts.scheme != "http" or not parts.hostname:
-        raise ConfigError(f"{url!r} is no http:// proxy URL", field="upstream.proxy")
+        raise ConfigError(
+            f"a {parts.scheme}:// proxy is not spoken to; name one as http://host:port",
+            field="upstream.proxy",
+        )
     authorization = None
     if parts.username:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = b"Basic " + b64encode(pair.encode())
-    return Proxy(parts.hostname, parts.port or 3128, authorization)
+    return Proxy(parts.hostname, port, authorization)
 
 
 def bypasses_proxy(host: str, no_proxy: str) -> bool:
@@ -48,6 +58,11 @@ def bypasses_proxy(host: str, no_proxy: str) -> bool:
         if entry and (entry == "*" or host == entry or host.endswith(f".{entry}")):
             return True
     return False
+
+
+def takes_proxy(origin: Origin, no_proxy: str) -> bool:
+    """Whether calls to an origin go through a proxy, where there is one."""
+    return origin.scheme == "https" and not bypasses_proxy(origin.host, no_proxy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,7 @@ class Dialer:
         """Connect and, for https, shake hands. Raises OSError, ssl.SSLError or ConnectionError."""
         loop = asyncio.get_running_loop()
         secure = origin.scheme == "https"
-        if self.proxy is None or not secure or bypasses_proxy(origin.host, self.no_proxy):
+        if self.proxy is None or not takes_proxy(origin, self.no_proxy):
             transport, protocol = await loop.create_connection(
                 factory,
                 origin.host,
@@ -109,8 +124,19 @@ class Dialer:
         return sock
 
 
-def build_dialer(ca_file: str | None, proxy: str | None, environment: Mapping[str, str]) -> Dialer:
-    """Raises ConfigError when the CA file cannot be read or the proxy is no URL."""
+def build_dialer(
+    settings: UpstreamSettings, environment: Mapping[str, str], origins: Iterable[Origin]
+) -> Dialer:
+    """A dialer for these origins.
+
+    Raises ConfigError when the CA file cannot be read or a proxy that one of them takes cannot be used.
+    """
+    tls = build_trust(settings.ca_file)
+    return Dialer(tls, find_proxy(settings, environment, origins), _no_proxy(environment))
+
+
+def build_trust(ca_file: str | None) -> ssl.SSLContext:
+    """Whose certificates are taken: the system's authorities', or a file's. Raises ConfigError."""
     try:
         tls = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as exc:
@@ -118,9 +144,30 @@ def build_dialer(ca_file: str | None, proxy: str | None, environment: Mapping[st
             f"cannot read CA file {ca_file!r}: {exc}", field="upstream.ca_file"
         ) from exc
     tls.set_alpn_protocols(["http/1.1"])
-    named = proxy or environment.get("HTTPS_PROXY") or environment.get("https_proxy") or ""
-    no_proxy = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
-    return Dialer(tls, parse_proxy(named) if named else None, no_proxy)
+    return tls
+
+
+def find_proxy(
+    settings: UpstreamSettings, environment: Mapping[str, str], origins: Iterable[Origin]
+) -> Proxy | None:
+    """The proxy that is configured, else the environment's where one of the origins takes it.
+
+    Raises ConfigError, naming the setting or the variable, on one that cannot be used.
+    """
+    if settings.proxy:
+        return parse_proxy(settings.proxy)
+    variable = next((name for name in _PROXY_VARIABLES if environment.get(name)), None)
+    no_proxy = _no_proxy(environment)
+    if variable is None or not any(takes_proxy(origin, no_proxy) for origin in origins):
+        return None
+    try:
+        return parse_proxy(environment[variable])
+    except ConfigError as exc:
+        raise ConfigError(f"${variable}: {exc}; or unset it, or name hosts in NO_PROXY") from exc
+
+
+def _no_proxy(environment: Mapping[str, str]) -> str:
+    return environment.get("NO_PROXY") or environment.get("no_proxy") or ""
 
 
 def set_no_delay(transport: asyncio.BaseTransport) -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from metis.errors import CodecError
+from metis.wire.json_faults import fault_of
 
 Json = dict[str, Any]
 
@@ -16,7 +17,7 @@ def load_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        raise CodecError(f"the body is not valid JSON: {exc}") from exc
+        raise CodecError(f"the body is not valid JSON: {fault_of(body, exc)}") from exc
     except RecursionError as exc:
         raise CodecError("the body is nested too deeply") from exc
 

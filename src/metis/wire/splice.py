@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from metis.errors import CodecError
+from metis.wire.json_faults import fault_of
 
 Fields = dict[str, msgspec.Raw]
 Spans = dict[str, tuple[int, int]]
@@ -103,7 +104,7 @@ def top_level(body: bytes) -> Fields:
     except msgspec.ValidationError as exc:
         raise CodecError("the body must be a JSON object") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise CodecError(f"the body is not valid JSON: {exc}") from exc
+        raise CodecError(f"the body is not valid JSON: {fault_of(body, exc)}") from exc
     except RecursionError as exc:
         raise CodecError("the body is nested too deeply") from exc
 

@@ -11,6 +11,7 @@ import pytest
 from metis.analytics.window import (
     HOUR_US,
     MAX_BUCKETS,
+    Interval,
     edges,
     floor,
     following,
@@ -58,6 +59,9 @@ def test_an_instant_is_read_in_each_accepted_form(text: str, expected: str) -> N
         ("2026-13-01", "is no instant"),
         ("1795176000000", "milliseconds"),
         ("nan", "is no instant"),
+        ("0001-01-01", "outside the calendar"),
+        ("9999-12-31T23:59:59Z", "outside the calendar"),
+        ("-99999999999", "outside the calendar"),
     ],
 )
 def test_an_instant_that_is_none_is_refused_with_the_accepted_forms(text: str, words: str) -> None:
@@ -134,3 +138,18 @@ def test_only_whole_utc_hours_and_open_ends_are_aligned() -> None:
     assert is_hour_aligned(None)
     assert is_hour_aligned(us("2026-11-22T10:00:00+00:00"))
     assert not is_hour_aligned(us("2026-11-22T10:00:00+05:30"))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("interval", ["hour", "day", "week", "month"])
+def test_the_ends_of_the_calendar_stay_inside_it(zone: str, interval: Interval) -> None:
+    there = parse_zone(zone)
+    for text in ("0002-01-01T00:00:00Z", "9999-01-01T00:00:00Z"):
+        instant = parse_instant(text, there)
+        assert floor(instant, interval, there) <= instant < following(instant, interval, there)
+        assert iso(instant, there)
+
+
+def test_an_instant_without_a_date_is_written_as_the_nearest_that_has_one() -> None:
+    assert iso(9_000_000_000_000_000_000) == "9999-01-01T00:00:00Z"
+    assert iso(-9_000_000_000_000_000_000, BERLIN).startswith("0002-01-01")

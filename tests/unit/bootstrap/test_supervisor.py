@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from metis.bootstrap.supervisor import Child, ChildEnd, Supervisor
 
@@ -57,3 +61,56 @@ def test_a_child_that_never_gets_to_listen_is_killed_in_time(tmp_path: Path):
     began = time.monotonic()
     assert _run([Child("quick", _quick, 10.0, rank=0), stuck]) == 0
     assert time.monotonic() - began < 30
+
+
+def _deaf(end: ChildEnd) -> None:
+    """Never listens, so SIGTERM waits."""
+    end.say_ready()
+    time.sleep(30)
+
+
+@pytest.mark.parametrize(
+    ("signals", "pause_s", "hurries"),
+    [
+        ((signal.SIGINT, signal.SIGINT), 0.3, True),
+        ((signal.SIGINT, signal.SIGINT), 0.0, False),
+        ((signal.SIGINT, signal.SIGTERM), 0.3, False),
+        ((signal.SIGTERM, signal.SIGTERM), 0.3, False),
+        ((signal.SIGTERM, signal.SIGTERM), 1.1, True),
+    ],
+)
+def test_a_second_wish_to_stop_ends_at_once_and_a_wish_said_twice_does_not(
+    signals: tuple[int, int], pause_s: float, hurries: bool
+) -> None:
+    ready, said = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        child = Child("deaf", _deaf, stop_timeout_s=2.5, rank=0)
+        os._exit(Supervisor([child], lambda: os.write(said, b"1"), []).run())
+    os.close(said)
+    os.read(ready, 1)
+    began = time.monotonic()
+    os.kill(pid, signals[0])
+    time.sleep(pause_s)
+    os.kill(pid, signals[1])
+    os.waitpid(pid, 0)
+    assert (time.monotonic() - began < 2) == hurries
+    os.close(ready)
+
+
+def test_ctrl_c_while_it_starts_leaves_with_130_and_without_a_traceback(tmp_path: Path) -> None:
+    # Found before the standard library's: the first module that is loaded takes its time.
+    (tmp_path / "msgspec.py").write_text(
+        "print('loading', flush=True)\nimport time\ntime.sleep(30)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "metis", "version"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"loading\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (130, b"")

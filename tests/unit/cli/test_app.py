@@ -61,7 +61,22 @@ def test_all_that_list_speak_json(path: tuple[str, ...]):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("nope",), ("up", "--prot", "1"), ("up", "--port", "x"), ("exec",), ("connect",)]
+    "arguments",
+    [
+        ("nope",),
+        ("up", "--prot", "1"),
+        ("up", "--port", "x"),
+        ("up", "--port", "99999"),
+        ("up", "--admin-port", "-1"),
+        ("up", "--workers", "0"),
+        ("keys", "create", "--expires", "soon"),
+        ("keys", "rotate", "x", "--grace", "1y"),
+        ("connect", "codex", "--key", "k", "--key-env", "K"),
+        ("connect", "claude", "--url", "example.com"),
+        ("connect", "claude", "--write", "--undo"),
+        ("exec",),
+        ("connect",),
+    ],
 )
 def test_wrong_usage_leaves_with_2_and_no_traceback(metis, arguments: tuple[str, ...]):
     said = metis(*arguments)
@@ -71,9 +86,35 @@ def test_wrong_usage_leaves_with_2_and_no_traceback(metis, arguments: tuple[str,
 
 
 def test_an_error_is_one_line_with_its_remedy(metis):
+    metis("keys", "create")
     said = metis("keys", "revoke", "nope")
     assert (said.code, said.out) == (1, "")
     assert said.err == "metis: there is no key 'nope'; see 'metis keys list'\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "keys list",
+        "keys list --json",
+        "keys revoke x",
+        "keys rotate x",
+        "receipt",
+        "receipt --list",
+        "tail",
+    ],
+)
+def test_what_only_reads_makes_no_data_directory(metis, tmp_path: Path, command: str):
+    there, empty = tmp_path / "typo" / "x", tmp_path / "empty"
+    empty.mkdir()
+    for directory in (there, empty):
+        said = metis(*command.split(), "--data", str(directory))
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith(
+            f"metis: there is no data of Metis in {directory}; 'metis up' or"
+        )
+    assert not there.exists()
+    assert list(empty.iterdir()) == []
 
 
 def test_a_wrong_configuration_is_told_with_file_and_line(metis, home: Path):

@@ -100,7 +100,7 @@ def test_a_key_can_stay_in_a_variable(metis, home: Path, data: Path):
         "baseURL": f"{URL}/v1",
         "apiKey": "{env:MY_KEY}",
     }
-    assert _active_keys(metis) == {}
+    assert not (data / "metis.db").exists()
     refused = metis("connect", "cline", "--write", "--key-env", "MY_KEY")
     assert refused.code == 1
     assert "Cline cannot read its key from a variable" in refused.err
@@ -179,6 +179,26 @@ def test_twice_changes_nothing_and_undo_restores_everything(metis, home: Path, d
     )
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_what_could_not_be_written_leaves_no_key(metis, home: Path, data: Path, given: bool):
+    config = home / ".codex" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("oops [")
+    key = metis("keys", "create", "--name", "given").out.strip()
+    said = metis("connect", "codex", "--write", *(("--key", key) if given else ()))
+    assert said.code == 1
+    assert "cannot edit" in said.err
+    assert config.read_text() == "oops ["
+    assert list(_active_keys(metis)) == ["given"]
+    assert not (data / "connect" / "codex" / "key").exists()
+    config.write_text("")
+    assert metis("connect", "codex", "--write").code == 0
+    assert set(_active_keys(metis)) == {"given", "codex"}
+    config.write_text("oops [")
+    assert metis("connect", "codex", "--write", "--url", "http://127.0.0.1:1").code == 1
+    assert set(_active_keys(metis)) == {"given", "codex"}
+
+
 def test_a_revoked_key_is_replaced_by_a_new_one(metis, home: Path, data: Path):
     metis("connect", "codex", "--write")
     first = _key_in(data / "connect" / "codex" / "key")
@@ -225,7 +245,7 @@ def test_cursor_warns_unless_the_address_is_public(metis):
 )
 def test_what_cannot_be_done_is_said_with_its_remedy(metis, arguments, message: str):
     said = metis("connect", *arguments)
-    assert said.code == 1
+    assert said.code == (2 if "--url" in arguments else 1)
     assert message in said.err
 
 

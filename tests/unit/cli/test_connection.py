@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -155,3 +156,42 @@ def test_records_and_key_are_readable_by_their_owner_alone(
     connection.apply([_edit(settings_file)], "u", "")
     assert {_mode(path) for path in connection.directory.iterdir()} == {0o600}
     assert _mode(connection.directory) == _mode(connection.directory.parent) == 0o700
+
+
+def _in_between(path: Path) -> None:
+    path.write_text(path.read_text().replace("{", '{"mine": "secret",', 1))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_undo_never_widens_a_mode_of_a_file_somebody_added_to(
+    tmp_path: Path, connection: Connection, there: bool
+):
+    path = tmp_path / "settings.json"
+    if there:
+        path.write_text(ORIGINAL)
+        path.chmod(0o644)
+    connection.apply([_edit(path, secret=True)], "u", "")
+    _in_between(path)
+    connection.undo()
+    assert '"mine"' in path.read_text()
+    assert _mode(path) == 0o600
+
+
+def test_a_mode_somebody_narrowed_since_stays_narrow(settings_file: Path, connection: Connection):
+    connection.apply([_edit(settings_file)], "u", "")
+    settings_file.chmod(0o600)
+    connection.apply([_edit(settings_file, value="again")], "u", "")
+    assert _mode(settings_file) == 0o600
+    settings_file.chmod(0o400)
+    connection.undo()
+    assert settings_file.read_text() == ORIGINAL
+    assert _mode(settings_file) == 0o400
+
+
+def test_a_new_file_has_the_mode_its_user_wishes(tmp_path: Path, connection: Connection):
+    before = os.umask(0o027)
+    try:
+        connection.apply([_edit(tmp_path / "new.json")], "u", "")
+    finally:
+        os.umask(before)
+    assert _mode(tmp_path / "new.json") == 0o640

@@ -6,11 +6,14 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from metis.storage.board import Board
 
 PROVIDER = '[providers.anthropic]\nbase_url = "{url}"\n[gateway]\nport = 0\nadmin_port = 0\n'
 
@@ -86,6 +89,29 @@ def test_a_provider_that_cannot_be_built_is_an_error(metis, configured: Path):
     code, found = _examined(metis)
     assert (code, found["providers"]["status"]) == (1, "error")
     assert "unknown provider kind 'nope'" in found["providers"]["message"]
+
+
+def test_damage_the_recorder_met_is_told_for_a_month(metis, configured: Path, data: Path):
+    metis("keys", "create")
+    now_ts = time.time_ns() // 1000
+    board = Board(data / "run" / "board")
+    board.add_damage(2, now_ts=now_ts - 40 * 86_400_000_000)
+    assert "damage" not in _examined(metis)[1]
+    board.add_damage(1, now_ts=now_ts)
+    board.clear_workers()
+    code, found = _examined(metis)
+    assert (code, found["damage"]["status"]) == (0, "warning")
+    assert found["damage"]["message"].startswith(
+        "at least 3 places in spools could not be read, the last on "
+    )
+    board.close()
+
+
+def test_what_up_could_not_use_is_an_error(metis, configured: Path):
+    configured.write_text(configured.read_text() + "tls_cert = 'none'\n")
+    code, found = _examined(metis)
+    assert (code, found["config"]["status"]) == (1, "error")
+    assert f"{configured}:6: gateway.tls_cert: set both" in found["config"]["message"]
 
 
 def test_a_taken_port_is_an_error(metis, configured: Path):

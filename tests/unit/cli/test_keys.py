@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from pathlib import Path
 
 import pytest
 
 from metis.cli.keys import parse_duration_s
-from metis.errors import BadRequest
+from metis.errors import UsageError
 
 
 def test_the_key_alone_is_on_standard_output(metis):
@@ -97,14 +99,37 @@ def test_rotating_gives_a_new_key_of_the_same_owner(metis):
             ("create", "--expires", "soon"),
             "'soon' is no duration; write a number and s, m, h, d or w",
         ),
+        (("create", "--expires", "99999999d"), "the key would live for over 100 years"),
+        (("create", "--expires", "9" * 400 + "d"), "is too long a duration"),
+        (("create", "--expires", "\u00b2d"), "is no duration"),
         (("create", "--user", " "), "user_id ' ' must be 1 to 128 printable characters"),
         (("rotate", "nope"), "there is no key 'nope'"),
     ],
 )
 def test_what_cannot_be_done_is_said(metis, arguments: tuple[str, ...], message: str):
+    metis("keys", "create", "--name", "before")
     said = metis("keys", *arguments)
-    assert said.code == 1
+    assert said.code == (2 if "duration" in message else 1)
     assert message in said.err
+    assert len(json.loads(metis("keys", "list", "--json").out)) == 1
+
+
+def test_a_grace_that_is_too_long_changes_nothing(metis):
+    metis("keys", "create", "--name", "a")
+    [key] = json.loads(metis("keys", "list", "--json").out)
+    said = metis("keys", "rotate", key["prefix"], "--grace", "99999999d")
+    assert said.code == 1
+    assert "90 days" in said.err
+    assert json.loads(metis("keys", "list", "--json").out) == [key]
+
+
+def test_a_row_with_an_expiry_beyond_the_calendar_hides_no_key(metis, data: Path):
+    metis("keys", "create", "--name", "far", "--expires", "1d")
+    with sqlite3.connect(data / "metis.db") as database:
+        database.execute("UPDATE keys SET expires_ts = ?", (2**63 - 1,))
+    assert "until 999" in metis("keys", "list").out
+    [listed] = json.loads(metis("keys", "list", "--json").out)
+    assert listed["expires"] == "9999-01-01T00:00:00Z"
 
 
 def test_durations_are_read():
@@ -116,5 +141,5 @@ def test_durations_are_read():
         604_800,
     ]
     for text in ("", "h", "1", "1.5h", "-1h", "1y"):
-        with pytest.raises(BadRequest):
+        with pytest.raises(UsageError):
             parse_duration_s(text)

@@ -106,6 +106,7 @@ def test_the_start_of_several_sessions_asks_for_more(metis, ledger: LedgerFile):
 
 
 def test_an_empty_ledger_says_what_to_do(metis):
+    metis("keys", "create")
     for arguments in (("receipt",), ("receipt", "--list")):
         assert "the ledger is empty; point a tool at the gateway first" in metis(*arguments).err
     assert metis("tail", "--no-follow").out == ""
@@ -146,3 +147,38 @@ def test_tail_prints_what_arrives_once(
         "turn_new2",
         "turn_new3",
     ]
+
+
+EVIL = "\x1b]0;owned\x07\nforged\x9b2J\u202e"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tail", "--no-follow"),
+        ("tail", "--no-follow", "--json"),
+        ("receipt",),
+        ("receipt", "--turns"),
+        ("receipt", "--list"),
+        ("receipt", "--list", "--json"),
+        ("receipt", "turn_evil"),
+        ("receipt", "turn_evil", "--json"),
+        ("receipt", "evil"),
+    ],
+    ids=" ".join,
+)
+def test_what_came_from_outside_cannot_command_the_terminal(
+    metis, ledger: LedgerFile, arguments: tuple[str, ...]
+):
+    later = NOON + 5 * SECOND
+    owner = {"session_id": f"evil{EVIL}", "client": EVIL, "requested_model": EVIL, "model": EVIL}
+    ledger.record(
+        call(later - 1, turn_id="turn_other", session_id=f"evil{EVIL}2"),
+        call(later, turn_id="turn_evil", provider=EVIL, **owner),
+        turn(later, turn_id="turn_evil", provider=EVIL, auxiliary=EVIL, **owner),
+    )
+    said = metis(*arguments)
+    shown = said.out + said.err
+    assert "owned" in shown
+    assert not set(shown) & set("\x1b\x07\x9b\u202e")
+    assert not any(line.startswith("forged") for line in shown.splitlines())

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from metis.config import Config, Loaded, UpOptions, load_config, located
-from metis.errors import ConfigError
+from metis.errors import ConfigError, UsageError
 from metis.providers.settings import ProviderSettings
 
 
@@ -202,7 +202,7 @@ def test_a_credential_header_is_refused_and_not_repeated(tmp_path: Path, text: s
 
 
 def test_a_wrong_option_is_named_as_the_person_typed_it(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"^--port: port must lie between 0 and 65535, not -1$"):
+    with pytest.raises(UsageError, match=r"^--port: port must lie between 0 and 65535, not -1$"):
         _load("", tmp_path, port=-1)
 
 

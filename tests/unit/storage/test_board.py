@@ -88,3 +88,15 @@ def test_a_slot_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     Board(tmp_path / "board")
     assert (tmp_path / "board").stat().st_mode & 0o777 == 0o600
+
+
+def test_damage_is_counted_over_restarts(tmp_path: Path) -> None:
+    board = Board(tmp_path / "board")
+    assert board.damage() == (0, 0)
+    board.add_damage(2, now_ts=5)
+    board.add_damage(1, now_ts=7)
+    board.clear_workers()
+    board.close()
+    again = Board(tmp_path / "board")
+    assert again.damage() == (3, 7)
+    again.close()

@@ -46,11 +46,17 @@ class House:
         self.writer = SpoolWriter(self.directory, SETTINGS)
         self.store = MemoryLedgerStore()
         self.seen: list[AnyEvent] = []
+        self.damage: list[int] = []
         self.recorder = self.make_recorder()
 
     def make_recorder(self) -> Recorder:
         return Recorder(
-            self.root, self.store, SETTINGS, on_batch=self.seen.extend, now_us=lambda: NOON * 2
+            self.root,
+            self.store,
+            SETTINGS,
+            on_batch=self.seen.extend,
+            on_damage=self.damage.append,
+            now_us=lambda: NOON * 2,
         )
 
     def segment(self, number: int = 1) -> Path:
@@ -208,6 +214,7 @@ def test_damage_in_the_middle_costs_its_own_frame_and_is_kept(house: House) -> N
     house.segment().write_bytes(data)
     stats = house.recorder.poll()
     assert (stats.corrupt, stats.unreadable, stats.events) == (1, 1, 8)
+    assert house.damage == [1]
     assert sorted(call_states(house.store)) == ids(*(pair[0] for pair in pairs if pair != pairs[2]))
     (frame,) = house.store.tables.unreadable.values()
     assert frame == (1, offsets[1], "damaged", bytes(data[offsets[1] : offsets[2]]))
@@ -242,6 +249,8 @@ def test_a_damaged_header_does_not_hide_its_segment(house: House) -> None:
     data[3] ^= 0xFF
     house.segment().write_bytes(data)
     assert house.recorder.poll().corrupt == 1
+    house.recorder.poll()
+    assert house.damage == [1]
     assert list(call_states(house.store)) == ids(pair[0])
 
 

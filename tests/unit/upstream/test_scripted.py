@@ -155,7 +155,7 @@ async def test_after_a_cancel_nothing_is_heard() -> None:
 
 
 async def test_calls_of_other_providers_go_to_the_pool() -> None:
-    pool = UpstreamPool(UpstreamSettings(), build_dialer(None, None, {}))
+    pool = UpstreamPool(UpstreamSettings(), build_dialer(UpstreamSettings(), {}, ()))
     board = Switchboard(pool, {"stage": ScriptedUpstream(Script())})
     scripted, dialled = Listener(), Listener()
     board.start(a_call("stage"), scripted)

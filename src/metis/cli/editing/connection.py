@@ -39,7 +39,10 @@ class Change(msgspec.Struct, kw_only=True):
 
 
 class FileState(msgspec.Struct, kw_only=True):
-    """One file of a connected tool. `pristine`: the backup is what stood there just before our first edit."""
+    """One file of a connected tool. `pristine`: the backup is what stood there just before our first edit.
+
+    `mode` is what the file had then, `written_mode` what we left it with (None in older records).
+    """
 
     path: str
     format: str
@@ -47,6 +50,7 @@ class FileState(msgspec.Struct, kw_only=True):
     mode: int
     backup: str
     written_digest: str
+    written_mode: int | None = None
     pristine: bool = True
     changes: list[Change] = []
 
@@ -92,6 +96,20 @@ class Connection:
         self._make_directory()
         write_file(self.key_file, key + "\n", _PRIVATE)
 
+    def read_key(self) -> str:
+        """The key that was written, "" when there is none."""
+        try:
+            return self.key_file.read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def restore_key(self, key: str) -> None:
+        """Put back what `read_key` had given."""
+        if key:
+            self.write_key(key)
+        else:
+            self.key_file.unlink(missing_ok=True)
+
     def apply(self, edits: Sequence[FileEdit], url: str, key_id: str) -> list[Path]:
         """Put all settings in place; gives the files that changed. Raises ConfigError, before anything is written."""
         state = self.state() or ConnectionState(tool=self._tool, url=url)
@@ -102,6 +120,7 @@ class Connection:
             if plan.record not in state.files:
                 state.files.append(plan.record)
             plan.record.written_digest = _digest(plan.text)
+            plan.record.written_mode = plan.mode
         # The record comes first: were we killed between the two, --undo would still find its way.
         write_file(self.directory / _STATE, msgspec.json.encode(state).decode(), _PRIVATE)
         changed = [
@@ -133,7 +152,7 @@ class Connection:
                 path=str(path),
                 format=edit.format,
                 existed=text is not None,
-                mode=_USUAL if mode is None else mode,
+                mode=_usual_mode() if mode is None else mode,
                 backup=self._back_up(path, text),
                 written_digest="",
             )
@@ -143,12 +162,13 @@ class Connection:
             )
         for setting in edit.settings:
             _apply(document, setting, record.changes)
+        present = record.mode if mode is None else mode
         return _Plan(
             path=path,
             before=text,
             mode_before=mode,
             text=document.render(),
-            mode=_PRIVATE if edit.secret else record.mode,
+            mode=present & _PRIVATE if edit.secret else present,
             record=record,
         )
 
@@ -162,21 +182,23 @@ class Connection:
 
     def _restore(self, file: FileState) -> str:
         path = Path(file.path)
-        text, _ = _read(path)
+        text, mode = _read(path)
         untouched = text is not None and _digest(text) == file.written_digest
         if untouched and file.pristine:
             if not file.existed:
                 path.unlink()
                 return "removed"
             backup = (self.directory / file.backup).read_bytes().decode()
-            write_file(path, backup, file.mode)
+            ours = file.written_mode in (None, mode)
+            write_file(path, backup, file.mode if ours else file.mode & (mode or 0))
             return "restored"
-        if text is None:
+        if text is None or mode is None:
             return "gone already"
         document = _parse(path, text, file.format)
         for change in reversed(file.changes):
             _revert(document, change)
-        write_file(path, document.render(), file.mode)
+        # What is in it by now was written while it had this mode: others were not to read it then either.
+        write_file(path, document.render(), mode)
         return "edited: what Metis had set is out, later changes stay"
 
     def _make_directory(self) -> None:
@@ -199,6 +221,13 @@ def write_file(path: Path, text: str, mode: int) -> None:
             raise
     except OSError as exc:
         raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def _usual_mode() -> int:
+    """The mode of a new file, by the user's own wish."""
+    wish = os.umask(0o077)
+    os.umask(wish)
+    return _USUAL & ~wish
 
 
 def preview(edit: FileEdit) -> str:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from metis.accounts.keys import KeyRecord, KeySpec
+from metis.accounts.keys import KeyRecord, KeySpec, check_grace
 from metis.analytics.ports import Dimension, LedgerFilter
 from metis.analytics.spend import CostReport, cost
 from metis.analytics.window import Window, floor, from_us, to_us
@@ -37,6 +37,7 @@ from metis.gateway.admin.metrics import CONTENT_TYPE
 from metis.gateway.admin.operations import OPERATIONS, openapi_document
 from metis.gateway.admin.page import Overview, login_page, overview_page
 from metis.gateway.admin.sessions import LINK_LIFE_S, SESSION_LIFE_S, AdminSessions
+from metis.wire.json_faults import fault_of
 
 log = structlog.get_logger(__name__)
 
@@ -161,8 +162,7 @@ class Endpoints:
     async def rotate_key(self, request: Request) -> Response:
         wanted, now = request.path_params["id"], self._deps.clock()
         rotation = await _read_json(request, Rotation)
-        if not 0 <= rotation.grace_s <= 90 * 86400:
-            raise BadRequest("grace_s must be from 0 to 7776000 seconds (90 days)")
+        check_grace(rotation.grace_s)
         minted = await self._accounts(
             lambda: self._deps.accounts.rotate_key(
                 wanted, now_ts=now, actor=_ACTOR, grace_s=rotation.grace_s
@@ -312,4 +312,4 @@ async def _read_json(request: Request, wanted: type[T]) -> T:
     try:
         return msgspec.json.decode(body or b"{}", type=wanted)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise BadRequest(f"the body does not check: {exc}") from exc
+        raise BadRequest(f"the body does not check: {fault_of(body, exc)}") from exc

@@ -51,7 +51,7 @@ class MemoryAccountStore:
 
     def rotate_key(self, key: str, *, now_ts: int, actor: str, grace_s: float = 0.0) -> MintedKey:
         old = self.find_key(key)
-        minted = successor(old, now_ts=now_ts)
+        minted = successor(old, now_ts=now_ts, grace_s=grace_s)
         self._insert(minted.record)
         self._keys[old.key_id] = retire(old, now_ts=now_ts, grace_s=grace_s)
         self.events.append(key_rotated(old, minted.record, now_ts=now_ts, actor=actor))

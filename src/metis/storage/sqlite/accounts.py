@@ -69,7 +69,7 @@ class SqliteAccountStore:
     def rotate_key(self, key: str, *, now_ts: int, actor: str, grace_s: float = 0.0) -> MintedKey:
         with transaction(self._connection):
             old = self.find_key(key)
-            minted = successor(old, now_ts=now_ts)
+            minted = successor(old, now_ts=now_ts, grace_s=grace_s)
             self._insert(minted.record)
             self._update(retire(old, now_ts=now_ts, grace_s=grace_s))
             self._write(key_rotated(old, minted.record, now_ts=now_ts, actor=actor))

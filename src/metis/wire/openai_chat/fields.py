@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from metis.errors import CodecError
+from metis.wire.json_faults import fault_of
 
 Object = dict[str, Any]
 
@@ -33,7 +34,7 @@ def load(body: bytes, what: str) -> Any:
     except RecursionError as exc:
         raise CodecError(f"{what} is nested too deeply") from exc
     except ValueError as exc:  # msgspec's own errors and invalid UTF-8 alike
-        raise CodecError(f"{what} is not valid JSON: {exc}") from exc
+        raise CodecError(f"{what} is not valid JSON: {fault_of(body, exc)}") from exc
 
 
 def load_object(body: bytes, what: str) -> Object:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from metis.errors import CodecError
+from metis.wire.json_faults import fault_of
 
 Json = dict[str, Any]
 
@@ -28,7 +29,7 @@ def parse_object(body: bytes, what: str) -> Json:
     try:
         value: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise CodecError(f"{what} is not valid JSON: {exc}") from exc
+        raise CodecError(f"{what} is not valid JSON: {fault_of(body, exc)}") from exc
     return as_object(value, "", what)
 
 

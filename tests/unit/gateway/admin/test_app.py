@@ -7,9 +7,10 @@ import io
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
-from tests.ledgers import HOUR, NOON, SECOND, call, client_paid, decided, turn
+from tests.ledgers import DAY, HOUR, NOON, SECOND, call, client_paid, decided, turn
 from tests.unit.gateway.admin.conftest import Plane
 
 from metis.accounts.keys import KeySpec
@@ -184,6 +185,8 @@ def test_pages_hold_all_rows_once_and_the_total_stays_whole(
         ("/analytics/by_key?group_by=user", "unknown query parameter 'group_by'"),
         ("/analytics/cost?from=1&from=2", "'from' is given twice"),
         ("/analytics/cost?from=soon", "is no instant"),
+        ("/analytics/cost?from=0001-01-01&tz=Asia/Tokyo", "outside the calendar"),
+        ("/analytics/cost?to=9999-12-31&tz=America/Lima", "outside the calendar"),
         ("/analytics/cost?from=2026-01-02&to=2026-01-01", "'to' must be later than 'from'"),
         ("/analytics/cost?tz=Mars/Base", "unknown time zone"),
         ("/analytics/cost?interval=daily", "did you mean 'day'?"),
@@ -330,6 +333,8 @@ def test_a_key_lives_its_life(plane: Plane, client: TestClient) -> None:
         ("/keys", b'{"name": 1}', 400, "$.name"),
         ("/keys", b'{"team_id": ""}', 400, "team_id"),
         ("/keys", b'{"expires_ts": 1}', 400, "expired already"),
+        ("/keys", b'{"expires_ts": 9000000000000000000}', 400, "over 100 years"),
+        ("/keys", b'{"expires_ts": 1%b}' % (b"0" * 40), 400, "over 100 years"),
         ("/keys", b'{"name": "' + b"x" * 70_000 + b'"}', 413, "larger than"),
         ("/keys/key_nothing1/revoke", b"", 404, "there is no key"),
         ("/keys/key_nothing1/rotate", b"", 404, "there is no key"),
@@ -343,6 +348,20 @@ def test_a_bad_key_request_says_what_is_wrong(
     assert answer.status_code == status
     assert words in answer.json()["error"]["message"]
     assert plane.accounts.list_keys() == []
+
+
+def test_a_key_that_was_once_given_an_expiry_beyond_the_calendar_is_listed(
+    plane: Plane, client: TestClient
+) -> None:
+    spec = KeySpec(expires_ts=NOON + DAY)
+    minted = plane.accounts.create_key(spec, now_ts=NOON, actor="test")
+    far = msgspec.structs.replace(minted.record, expires_ts=2**63 - 1)
+    plane.accounts._keys[far.key_id] = far
+    [listed] = client.get("/keys").json()["keys"]
+    assert (listed["expires_ts"], listed["expires_at"]) == (2**63 - 1, "9999-01-01T00:00:00Z")
+    assert client.get("/").status_code == 200
+    rotated = client.post(f"/keys/{far.key_id}/rotate").json()
+    assert rotated["expires_at"].startswith("2126-")
 
 
 def test_a_body_that_is_no_json_is_refused(client: TestClient) -> None:
