@@ -72,6 +72,7 @@ class SpoolWriter:
         "_left",
         "_lock_fd",
         "_measure_at",
+        "_most_kept_bytes",
         "_number",
         "_offset",
         "_segment_bytes",
@@ -88,6 +89,7 @@ class SpoolWriter:
         settings: TraceSettings,
         *,
         clock: Callable[[], float] = time.monotonic,
+        most_kept_bytes: int = _MOST_KEPT_BYTES,
     ) -> None:
         self.unledgered = 0
         self._directory = directory
@@ -107,6 +109,7 @@ class SpoolWriter:
             deque()
         )  # frames that found no room, and their events
         self._kept_bytes = 0
+        self._most_kept_bytes = most_kept_bytes
         self._measure_at = 0.0
         self._sync_at = 0.0
         self._syncs = settings.fsync != "off"
@@ -152,12 +155,12 @@ class SpoolWriter:
     def keep(self, events: Sequence[AnyForm]) -> None:
         """Hold events that `append` refused until there is room: what ended must not be lost with its call.
 
-        They are written before the next ones, or by `catch_up`. What is over 16 MiB counts as `unledgered`; half of
-        that is for ends of calls alone, so that turns which were only refused cannot take their place.
+        They are written before the next ones, or by `catch_up`. What is over `most_kept_bytes` counts as `unledgered`;
+        half of that is for ends of calls alone, so that turns which were only refused cannot take their place.
         """
         frame = encode_frame(events)
         ends = any(type(event) is LlmCallCompleted for event in events)
-        bound = _MOST_KEPT_BYTES if ends else _MOST_KEPT_BYTES // 2
+        bound = self._most_kept_bytes if ends else self._most_kept_bytes // 2
         if self._kept_bytes + len(frame) > bound:
             self.unledgered += len(events)
             return

@@ -217,11 +217,8 @@ def test_what_was_kept_is_written_without_anything_coming_next(spool: Path) -> N
     assert read_all(spool) == [event for pair in calls for event in pair]
 
 
-def test_what_is_kept_is_bounded_and_ends_of_calls_come_first(
-    spool: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("metis.trace.spool._MOST_KEPT_BYTES", 8192)
-    writer = SpoolWriter(spool, TraceSettings())
+def test_what_is_kept_is_bounded_and_ends_of_calls_come_first(spool: Path) -> None:
+    writer = SpoolWriter(spool, TraceSettings(), most_kept_bytes=8192)
     started, completed = call()
     for _ in range(40):
         writer.keep([started])
