@@ -129,6 +129,8 @@ class GoogleBlocks:
                 why = f"reasoning of {part.origin or 'unknown origin'} is not its own"
                 self._notes.lost(path, why)
             return []
+        if not part.text and part.signature is None:
+            return []
         if part.item_id is not None:
             self._notes.lost(path, "the signature of a call that is not in the history")
             return []

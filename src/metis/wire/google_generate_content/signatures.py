@@ -15,7 +15,7 @@ from metis.ir.content import Opaque, Part, Text, Thinking, ToolCall
 from metis.ir.request import Message, Request
 from metis.wire.fields import Json
 from metis.wire.google_generate_content.name import NAME, SIGNATURE
-from metis.wire.google_generate_content.parts_in import ON_CALL, ON_TEXT
+from metis.wire.google_generate_content.parts_in import ON_CALL, ON_EMPTY, ON_TEXT
 from metis.wire.turns import Role
 
 # Gemini 3 answers 400 where the first call of a step has no signature, and documents this word for calls that it did
@@ -23,6 +23,8 @@ from metis.wire.turns import Role
 UNSIGNED: Final = "skip_thought_signature_validator"
 
 Signatures = dict[str, list[str]]
+# Stands for a signature that was taken from its place, so that the places of others stay what they were.
+_TAKEN: Final = Thinking(origin=NAME)
 
 
 def signed(request: Request) -> tuple[Request, Signatures]:
@@ -53,33 +55,41 @@ def _signed_turn(messages: list[Message], calls: Signatures) -> list[Message]:
     made = {
         part.call_id for message in messages for part in message.parts if isinstance(part, ToolCall)
     }
-    texts: list[str] = []  # signatures that wait for theirs
-    out: list[Message] = []
-    for message in messages:
-        parts: list[Part] = []
-        for part in message.parts:
+    turn = [list(message.parts) for message in messages]
+    ends: list[Part] = []  # Gemini says these last; chat clients keep all thinking first
+    waiting: list[
+        tuple[list[Part], int, str]
+    ] = []  # signatures of texts: where they stand, and they
+    for parts in turn:
+        for index, part in enumerate(parts):
             match part:
                 case Thinking(item_id=str(place), signature=str(signature)) if _rides(part):
-                    if place.removeprefix(ON_CALL) in made:
-                        calls[place.removeprefix(ON_CALL)].append(signature)
-                    elif place == ON_TEXT:
-                        texts.append(signature)
-                    else:
-                        parts.append(part if place.startswith(ON_CALL) else empty_text(signature))
-                case Text(text=str(said)) if said and texts:
-                    extras = {**part.extras, SIGNATURE: texts.pop(0)}
-                    parts.append(msgspec.structs.replace(part, extras=extras))
+                    called = place.removeprefix(ON_CALL)
+                    if place == ON_TEXT:
+                        waiting.append((parts, index, signature))
+                    elif place == ON_EMPTY:
+                        ends.append(_empty_text(signature))
+                        parts[index] = _TAKEN
+                    elif called in made:
+                        calls[called].append(signature)
+                        parts[index] = _TAKEN
+                case Text(text=str(said)) if said and waiting:
+                    held, place, signature = waiting.pop(0)
+                    held[place] = _TAKEN
+                    extras = {**part.extras, SIGNATURE: signature}
+                    parts[index] = msgspec.structs.replace(part, extras=extras)
                 case _:
-                    parts.append(part)
-        out.append(msgspec.structs.replace(message, parts=tuple(parts)))
-    if texts:
-        last = out[-1]
-        left = (*last.parts, *map(empty_text, texts))
-        out[-1] = msgspec.structs.replace(last, parts=left)
-    return out
+                    pass
+    for held, place, signature in waiting:
+        held[place] = _empty_text(signature)
+    turn[-1] += ends
+    return [
+        msgspec.structs.replace(message, parts=tuple(parts))
+        for message, parts in zip(messages, turn, strict=True)
+    ]
 
 
-def empty_text(signature: str) -> Opaque:
+def _empty_text(signature: str) -> Opaque:
     return Opaque(shape=NAME, kind="text", value={"text": "", SIGNATURE: signature})
 
 
