@@ -7,7 +7,7 @@ AI), not to clients.
 | `parts_out`, `request_own` | IR to the JSON it came as |
 | `request_out`, `foreign`, `tools_out`, `signatures`, `generation` | other shapes' requests |
 | `response`, `stream_in`, `framing` | answers |
-| `usage`, `errors`, `spelling` | tables: counts and reasons to stop, errors, two spellings of names |
+| `usage`, `errors`, `formats`, `spelling` | tables: counts and reasons to stop, errors, file endings, two spellings |
 """
 
 from __future__ import annotations

@@ -7,15 +7,14 @@ model-reference/inference#filedata).
 
 from __future__ import annotations
 
-import mimetypes
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from metis.errors import CodecError
 from metis.ir.content import Media, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from metis.wire.fields import Json
+from metis.wire.google_generate_content.formats import type_of_address
 from metis.wire.google_generate_content.name import API, NAME, SIGNATURE
 from metis.wire.google_generate_content.parts_in import was_made
 from metis.wire.google_generate_content.parts_out import own_part
@@ -184,9 +183,8 @@ class GoogleBlocks:
 
     def _addressed(self, part: Media, path: str) -> Json:
         url = part.url or ""
-        parts = urlsplit(url)
-        media_type = part.media_type or mimetypes.guess_type(parts.path, strict=False)[0] or ""
-        if parts.scheme in _FETCHED and media_type:
+        media_type = part.media_type or type_of_address(url)
+        if media_type and url.partition("://")[0] in _FETCHED:
             return {"fileData": {"mimeType": media_type, "fileUri": url}}
         why = "an address whose media type cannot be told is told in words"
         self._notes.add("mapped", path, why)
