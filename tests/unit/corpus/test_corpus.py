@@ -74,6 +74,10 @@ def test_a_value_is_said_in_any_form() -> None:
     ("path", "note", "told"),
     [
         ("messages[1].name", Note("lost", "messages[1].name"), True),
+        ("choices[0].logprobs.a", Note("lost", "", "left out: choices[0].logprobs, b"), True),
+        ("choices[0].message.a", Note("lost", "", "left out: choices[0].logprobs, b"), False),
+        ("b.c", Note("lost", "", "left out: choices[0].logprobs, b"), True),
+        ("b.c", Note("lost", "", "left out: b.d, e"), False),
         ("messages[1].name", Note("lost", "messages[1]"), True),
         ("messages[1].name", Note("lost", "messages[2]"), False),
         ("messages[1].name", Note("lost", "messages[0].name", "no place (and 3 more)"), True),
