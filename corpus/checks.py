@@ -82,7 +82,15 @@ def _tried(what: str, attempt: Any) -> Outcome:
 # Usage has a table of its own; the rest is what Responses repeats of the request.
 _NOT_THE_ANSWERS: Final = frozenset(
     {
-        *("usage", "background", "instructions", "max_output_tokens", "max_tool_calls", "metadata"),
+        *(
+            "usage",
+            "usageMetadata",
+            "background",
+            "instructions",
+            "max_output_tokens",
+            "max_tool_calls",
+            "metadata",
+        ),
         *("parallel_tool_calls", "previous_response_id", "prompt", "prompt_cache_key"),
         *("prompt_cache_retention", "reasoning", "safety_identifier", "temperature", "text"),
         *("tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user"),

@@ -23,10 +23,11 @@ _SHAPE_OF: Final[dict[str, ShapeName]] = {
     "openai.responses": "openai_responses",
     "bedrock.converse": "bedrock_converse",
     "vertex.anthropic": "anthropic_messages",
+    "google.generate_content": "google_generate_content",
 }
 _BY_NAME: Final[dict[str, UpstreamShape]] = {shape.name: shape for shape in UPSTREAM_SHAPES}
 # An answer of 400 that says so was given to a request that is none of its API.
-_ANSWER_FIELDS: Final = frozenset({"content", "choices", "output"})
+_ANSWER_FIELDS: Final = frozenset({"content", "choices", "output", "candidates"})
 _MALFORMED: Final = "expected shape"
 
 
@@ -86,6 +87,8 @@ def _record(raw: Json) -> Record:
     stream = stream.encode() if stream else None
     if "eventstream_b64" in response:
         stream = base64.b64decode(response["eventstream_b64"])
+    if stream is None and isinstance(answer, list):
+        stream = json.dumps(answer, indent=2, ensure_ascii=False).encode()
     shape = _BY_NAME.get(_SHAPE_OF.get(raw["api"], ""))
     if raw["api"] == "bedrock.invoke":
         shape = invoked.shape_of(body)

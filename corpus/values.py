@@ -20,22 +20,26 @@ from metis.wire.codec import FOREIGN_SIGNATURE, Note
 # made is told by the head's date too.
 _FORM: Final = frozenset(
     {
-        *("type", "role", "object", "status", "tool_choice", "finish_reason", "stop_reason"),
-        *("stopReason", "execution"),
+        *("type", "role", "object", "status", "tool_choice", "function_call"),
+        *("finish_reason", "stop_reason"),
+        *("stopReason", "finishReason", "execution"),
         *("created", "created_at", "completed_at"),
         *("effort", "reasoning_effort", "summary", "display"),
     }
 )
-# Wishes that ask for what is done anyway: one answer, reasoning that can be replayed, any detail of images.
+# Wishes that ask for what is done anyway: one answer, reasoning that can be replayed, any detail of images, no
+# penalty.
 _SAYS_NOTHING: Final[dict[str, Any]] = {
     "n": 1,
     "include": ["reasoning.encrypted_content"],
     "detail": "auto",
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
 }
 # What only addresses a thing inside its own API: an item's id, a call's place in a whole message; and the name of the
 # form that reasoning or a file is written in.
 _ADDRESS: Final = re.compile(
-    r"(?:output|input)\[\d+\]\.id|choices\[\d+\]\.index|.*\.(?:image|document|video|audio)\.format"
+    r"(?:output|input)\[\d+\]\.id|(?:choices|candidates)\[\d+\]\.index|.*\.(?:image|document|video|audio)\.format"
     r"|.*\.(?:tool_calls|reasoning_details)\[\d+\]\.(?:index|format)"
 )
 _INDEX: Final = re.compile(r"\[[^\]]*\]")
@@ -145,7 +149,7 @@ def is_told(value: Value, notes: Sequence[Note]) -> bool:
         if isinstance(said, str) and len(said) >= _QUOTED_FROM and said in note.why:
             return True
         if not named:
-            if re.search(rf"\b{re.escape(re.split('[.[]', path)[0])}\b", note.why):
+            if _names_a_field(note.why, path):
                 return True
             continue
         tried = [(path, named), (short, named)]
@@ -162,6 +166,12 @@ def is_told(value: Value, notes: Sequence[Note]) -> bool:
         ):
             return True
     return False
+
+
+def _names_a_field(why: str, path: str) -> bool:
+    """Whether a note of the whole body names the value's field, or one that it stands in (`candidates[0].index`)."""
+    names = [path[: found.start()] for found in re.finditer(r"[.[]|$", path)]
+    return any(re.search(rf"\b{re.escape(name)}(?![\w[]|\.\w)", why) for name in names if name)
 
 
 def _skips_a_level(path: str, named: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 
 from metis.providers.anthropic import ANTHROPIC
 from metis.providers.bedrock import BEDROCK, BEDROCK_CONVERSE
+from metis.providers.google import GOOGLE, VERTEX_GEMINI
 from metis.providers.local import LOCAL
 from metis.providers.openai import OPENAI, OPENAI_COMPATIBLE
 from metis.providers.openrouter import OPENROUTER
@@ -20,6 +21,8 @@ PROVIDERS: Final[tuple[ProviderKind, ...]] = (
     BEDROCK,
     BEDROCK_CONVERSE,
     VERTEX,
+    GOOGLE,
+    VERTEX_GEMINI,
     OPENAI_COMPATIBLE,
     LOCAL,
     SCRIPTED,

@@ -19,7 +19,7 @@ from metis.providers.settings import ProviderSettings
 from metis.wire.codec import ShapeName
 from metis.wire.splice import Fields
 
-AuthStyle = Literal["x-api-key", "bearer", "aws", "none"]
+AuthStyle = Literal["x-api-key", "x-goog-api-key", "bearer", "aws", "none"]
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # RFC 9110, sections 5.1 and 5.5; values as Latin-1, which is how they are written.
@@ -69,7 +69,8 @@ class ProviderKind:
     `paths` maps an operation or shape to its path below the API root; "SHAPE/stream" is the shape's for streams
     where that is another one; "count_tokens" takes the body
     of Anthropic's API, "SHAPE/count_tokens" that of the shape and answers as Anthropic's does.
-    In paths and in `base_url`, {model}, {region} and {project} stand for these.
+    In paths and in `base_url`, {model}, {region} and {project} stand for these; `regional_urls` are base URLs of
+    regions that have one of another form.
     `claims` are globs of model names that belong to this kind. `root_has_v1`: its base URL is the root
     and the paths bring `/v1`. `any_model`: model names cannot be known beforehand (compatible
     servers). `free`: calls cost nothing anywhere. `takes_proofs`: it stands before models of other
@@ -98,6 +99,7 @@ class ProviderKind:
     takes_proofs: bool = False
     embedded: bool = False
     root_has_v1: bool = True
+    regional_urls: dict[str, str] = field(default_factory=dict[str, str])
     default_model: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     errors: dict[str, FailureClass] = field(default_factory=dict[str, FailureClass])
@@ -291,14 +293,15 @@ def _credential(kind: ProviderKind, secret: str | None, where: str) -> tuple[byt
         return None
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigError("the API key holds characters no key has", field=where)
-    if kind.auth == "x-api-key":
-        return (b"x-api-key", secret.encode("ascii"))
+    if kind.auth in ("x-api-key", "x-goog-api-key"):
+        return (kind.auth.encode("ascii"), secret.encode("ascii"))
     # Bedrock's API keys go so too: docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
     return (b"authorization", b"Bearer " + secret.encode("ascii"))
 
 
 def _address(settings: ProviderSettings, kind: ProviderKind) -> str:
-    raw = settings.base_url or kind.base_url
+    region_url = kind.regional_urls.get(settings.region or "")
+    raw = settings.base_url or region_url or kind.base_url
     return raw.replace("{region}", settings.region or "")
 
 

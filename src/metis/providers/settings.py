@@ -12,9 +12,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `/v1` or `/openai/v1`. `api_key_env` / `api_key_file`: where its key is read from; never the key
     itself. `models`: globs of the model names it serves (default: its kind's; a provider with a name
     of its own serves any). `shapes`: API shapes it speaks, dearest first (default: its kind's).
-    `region`, `project`: where a cloud's model runs, and on whose bill (bedrock, vertex). `profile`: the AWS profile
-    whose credentials sign (default: AWS's own order). `headers`: sent with every request. `price_provider`: whose
-    price list holds (genai-prices id).
+    `region`, `project`: where a cloud's model runs, and on whose bill (bedrock, vertex, vertex-gemini). `profile`: the
+    AWS profile whose credentials sign (default: AWS's own order). `headers`: sent with every request.
+    `price_provider`: whose price list holds (genai-prices id).
     """
 
     kind: str | None = None

@@ -143,7 +143,9 @@ class Answerer:
         info = source.decode_error(status, body)
         provider = way.provider
         gateway_pays = not self._inbound.client_credential
-        if status in (401, 403) and gateway_pays:
+        # Google tells a key that is not valid with 400.
+        refused = status in (401, 403) or info.kind == "authentication"
+        if refused and gateway_pays:
             return self.error(credential_refused(provider.name, status), way), info
         if provider.kind.explain is not None:
             explained = provider.kind.explain(provider, info)

@@ -52,6 +52,7 @@ _NEVER_SENT: Final = HOP_BY_HOP | frozenset(
         b"authorization",
         b"x-api-key",
         b"api-key",
+        b"x-goog-api-key",
         b"cookie",
         b"forwarded",
         b"x-forwarded-for",
@@ -66,6 +67,7 @@ _OTHER_SHAPE: Final = {
     "openai_chat": (b"anthropic-",),
     "openai_responses": (b"anthropic-",),
     "bedrock_converse": (b"anthropic-", b"openai-"),
+    "google_generate_content": (b"anthropic-", b"openai-"),
 }
 # What a translated request says: this version still takes temperature and top_p, which the newer
 # ones refuse (clients.md: "use 2023-06-01 when translating").

@@ -17,7 +17,13 @@ from metis.ir.request import Request
 from metis.ir.response import ErrorInfo, Response
 from metis.ir.stream import StreamEvent
 
-ShapeName = Literal["anthropic_messages", "openai_chat", "openai_responses", "bedrock_converse"]
+ShapeName = Literal[
+    "anthropic_messages",
+    "openai_chat",
+    "openai_responses",
+    "bedrock_converse",
+    "google_generate_content",
+]
 
 # Signatures of other shapes travel inside a shape's own signature field behind this word, so that a
 # client replays them and the encoder of the shape they belong to finds them again (see `carry.py`).

@@ -18,6 +18,7 @@ _PARTS: Final = {
     "openai_chat": "choices[0].message.content",
     "openai_responses": "output",
     "bedrock_converse": "output.message.content",
+    "google_generate_content": "candidates[0].content.parts",
 }
 _CITATIONS: Final = {
     "anthropic_messages": "citations",
@@ -28,6 +29,13 @@ _CITATIONS: Final = {
 def part_path(origin: str, index: int) -> str:
     """Where the part of an answer stands in the body that came in."""
     return f"{_PARTS.get(origin, 'content')}[{index}]"
+
+
+def choice_path(origin: str, index: int) -> str:
+    """Where one of several answers stands in the body that came in."""
+    return (
+        f"{'candidates' if _PARTS.get(origin, '').startswith('candidates') else 'choices'}[{index}]"
+    )
 
 
 def citation_path(path: str, number: int) -> str:

@@ -74,6 +74,10 @@ def test_a_value_is_said_in_any_form() -> None:
     ("path", "note", "told"),
     [
         ("messages[1].name", Note("lost", "messages[1].name"), True),
+        ("choices[0].logprobs.a", Note("lost", "", "left out: choices[0].logprobs, b"), True),
+        ("choices[0].message.a", Note("lost", "", "left out: choices[0].logprobs, b"), False),
+        ("b.c", Note("lost", "", "left out: choices[0].logprobs, b"), True),
+        ("b.c", Note("lost", "", "left out: b.d, e"), False),
         ("messages[1].name", Note("lost", "messages[1]"), True),
         ("messages[1].name", Note("lost", "messages[2]"), False),
         ("messages[1].name", Note("lost", "messages[0].name", "no place (and 3 more)"), True),
@@ -120,6 +124,7 @@ def test_a_folder_of_good_records_passes(
     assert said["records"] == {"openai.chat": 1}
     assert {row["check"] for row in said["checks"]} == {
         *("request", "edit", "to anthropic_messages", "to openai_responses", "to bedrock_converse"),
+        "to google_generate_content",
         *("stream", "stream to anthropic_messages", "stream to openai_responses"),
     }
     assert said["failures"] == []
@@ -129,8 +134,8 @@ def test_a_folder_of_good_records_passes(
 def test_what_no_codec_reads_is_counted_and_not_skipped_in_silence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(recorded(tmp_path, api="google.generate_content"))]) == 0
-    assert "not checked: google.generate_content 1" in capsys.readouterr().out
+    assert main([str(recorded(tmp_path, api="openai.embeddings"))]) == 0
+    assert "not checked: openai.embeddings 1" in capsys.readouterr().out
 
 
 def test_a_request_that_cannot_be_read_is_a_failure(

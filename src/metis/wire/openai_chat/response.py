@@ -14,6 +14,7 @@ from metis.errors import CodecError
 from metis.ir.content import Part, Refusal, ToolCall
 from metis.ir.response import Response
 from metis.wire.codec import Encoded, ReplyContext
+from metis.wire.losses import choice_path
 from metis.wire.openai_chat.assistant import decode_assistant, own_assistant
 from metis.wire.openai_chat.fields import Fields, Object, dump, kind_of, load_object
 from metis.wire.openai_chat.finish import finish_of, stop_of
@@ -174,10 +175,6 @@ def _own_choice(choice: Response, leftovers: Object, index: int) -> Object:
 
 
 def _foreign_body(response: Response, context: ReplyContext, notes: Notes) -> Object:
-    message = foreign_message(response.origin, response.parts, context, notes)
-    finish = finish_of(
-        response.stop, called_tools=_calls(response.parts), refused=_refuses(response.parts)
-    )
     for key in lost_fields(response.origin, response.extras):
         notes.lost(key, "has no place in a chat answer")
     if response.stop_sequence is not None:
@@ -187,7 +184,10 @@ def _foreign_body(response: Response, context: ReplyContext, notes: Notes) -> Ob
         "object": OBJECT,
         "created": response.created or context.created,
         "model": context.model or response.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
+        "choices": [
+            _foreign_choice(choice, index, context, notes)
+            for index, choice in enumerate((response, *response.choices))
+        ],
     }
     tier = response.service_tier or response.extras.get("service_tier")
     if response.origin == "openai_responses" and isinstance(tier, str):
@@ -196,6 +196,24 @@ def _foreign_body(response: Response, context: ReplyContext, notes: Notes) -> Ob
     if usage is not None:
         body["usage"] = usage
     return body
+
+
+def _foreign_choice(choice: Response, index: int, context: ReplyContext, notes: Notes) -> Object:
+    """One of several answers; a further one's own leftovers are lost, and noted by their place in the list."""
+    finish = finish_of(
+        choice.stop, called_tools=_calls(choice.parts), refused=_refuses(choice.parts)
+    )
+    if index:
+        for key in lost_fields(choice.origin, choice.extras):
+            notes.lost(
+                f"{choice_path(choice.origin, index)}.{key}", "has no place in a chat answer"
+            )
+    return {
+        "index": index,
+        "message": foreign_message(choice.origin, choice.parts, context, notes),
+        "logprobs": None,
+        "finish_reason": finish,
+    }
 
 
 def _usage(response: Response) -> Object | None:
