@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench import history
 from bench.measuring import Row, measure
-from bench.peers import PEERS, chosen, install, installed, launch
+from bench.peers import PEERS, Peer, chosen, install, installed, launch
 from bench.processes import end_on_sigterm, rss_mb
 from bench.report import Summary, summaries, table
 from bench.scenarios import SCENARIOS, Scenario
@@ -108,6 +108,32 @@ def _specials(names: Sequence[str], stage: Stage) -> dict[str, Figures]:
     return found
 
 
+def _list() -> None:
+    for name in (*(one.name for one in SCENARIOS), *SPECIALS):
+        print(name)
+    named = [f"{one.name}{'' if installed(one) else ' (not installed)'}" for one in PEERS]
+    print("peers:", ", ".join(named))
+
+
+def _install_missing(peers: Sequence[Peer]) -> None:
+    for peer in peers:
+        if not installed(peer):
+            print(f"installing {peer.name}", file=sys.stderr, flush=True)
+            install(peer)
+
+
+def _print(
+    scenarios: Sequence[Scenario],
+    found: dict[str, dict[str, Summary]],
+    starts: dict[str, history.Start],
+) -> None:
+    for scenario in scenarios:
+        print(f"\n{table(scenario.name, scenario.per, found[scenario.name], scenario.limit)}")
+    for one, start in starts.items():
+        print(f"\n{one}: {start.text()}", end="")
+    print(flush=True)
+
+
 def main() -> int:
     end_on_sigterm()
     options = _options()
@@ -119,17 +145,9 @@ def main() -> int:
     specials = [name for name in SPECIALS if _wanted(name, options.only) and not options.quick]
     peers = chosen(options.peers)
     if options.list:
-        for name in (*(one.name for one in SCENARIOS), *SPECIALS):
-            print(name)
-        print(
-            "peers:",
-            ", ".join(f"{one.name}{'' if installed(one) else ' (not installed)'}" for one in PEERS),
-        )
+        _list()
         return 0
-    for peer in peers:
-        if not installed(peer):
-            print(f"installing {peer.name}", file=sys.stderr, flush=True)
-            install(peer)
+    _install_missing(peers)
     starts: dict[str, history.Start] = {}
     with tempfile.TemporaryDirectory(prefix="metis-bench-") as name, ExitStack() as running:
         folder = Path(name)
@@ -160,11 +178,7 @@ def main() -> int:
                 )
                 for target in targets[1:]
             }
-        for scenario in scenarios:
-            print(f"\n{table(scenario.name, scenario.per, found[scenario.name], scenario.limit)}")
-        for one, start in starts.items():
-            print(f"\n{one}: {start.text()}", end="")
-        print(flush=True)
+        _print(scenarios, found, starts)
         stage = Stage(
             folder=folder / "special",
             upstream=upstream,
