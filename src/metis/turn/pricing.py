@@ -59,7 +59,9 @@ def most_it_can_cost(engine: Engine, call: CallState, intake: Intake) -> int:
     tokens = max_tokens(intake.body.fields)
     most = call.price.most(call.body_bytes, tokens)
     asked = _price(engine, call, call.asked_tier, call.asked_speed)
-    return most if asked is None else max(most, asked.most(call.body_bytes, tokens))
+    if asked is None or asked is call.price:
+        return most
+    return max(most, asked.most(call.body_bytes, tokens))
 
 
 def _price(engine: Engine, call: CallState, tier: str, speed: str) -> ModelPrice | None:

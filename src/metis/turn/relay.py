@@ -34,6 +34,8 @@ def begins_events(first: bytes, *, labelled: bool) -> bool:
 
     `labelled`: what the head says, which counts where the bytes leave it open.
     """
+    if first[:1] == b"{":  # as nearly every whole answer
+        return False
     text = first.lstrip(b" \t\r\n")
     if not text or labelled:
         return labelled and text[:1] not in (b"{", b"[")

@@ -6,8 +6,9 @@ docs/en/build-with-claude/prompt-caching ("Tracking cache performance").
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from metis.facts.usage import Usage
 from metis.wire.codec import ResponseFacts
@@ -33,46 +34,46 @@ def usage_of(raw: Json) -> Usage:
     so theirs are added (anthropic-sdk-python, BetaUsage.iterations). An advisor's tokens stand in none
     either, and are another model's: its requests are counted, so that their price shows as unknown.
     """
-    tools = tool_counts(as_object(raw.get("server_tool_use")) or {})
+    usage = _counted(raw)
     iterations = as_list(raw.get("iterations"))
-    if not iterations:
-        return _counted(raw, (), tools)
-    told = [one for one in map(as_object, iterations[:_MOST_ITERATIONS]) if one is not None]
-    advised = sum(one.get("type") == "advisor_message" for one in told)
-    if advised:
-        tools["advisor_message_requests"] = advised
-    return _counted(raw, [one for one in told if one.get("type") == "compaction"], tools)
+    return _with_iterations(usage, iterations) if iterations else usage
 
 
-def _counted(raw: Json, beside: Sequence[Json], server_tools: dict[str, int]) -> Usage:
-    """The sum of a usage object and of those that are billed beside it."""
-    fresh = read = short = long = output = 0
-    for one in (raw, *beside):
-        fresh += as_count(one.get("input_tokens"))
-        read += as_count(one.get("cache_read_input_tokens"))
-        written_5m, written_1h = _written(one)
-        short += written_5m
-        long += written_1h
-        output += as_count(one.get("output_tokens"))
-    details = as_object(raw.get("output_tokens_details")) or {}
+def _counted(raw: Json) -> Usage:
+    """One usage object. What the split of cache writes leaves out is taken as 5 minutes, the default ttl."""
+    short, long = as_count(raw.get("cache_creation_input_tokens")), 0
+    split = as_object(raw.get("cache_creation"))
+    if split:
+        long = as_count(split.get("ephemeral_1h_input_tokens"))
+        short = max(short - long, as_count(split.get("ephemeral_5m_input_tokens")))
+    details, tools = as_object(raw.get("output_tokens_details")), raw.get("server_tool_use")
     return Usage(
-        input_tokens=fresh,
-        cache_read_tokens=read,
+        input_tokens=as_count(raw.get("input_tokens")),
+        cache_read_tokens=as_count(raw.get("cache_read_input_tokens")),
         cache_write_5m_tokens=short,
         cache_write_1h_tokens=long,
-        output_tokens=output,
-        reasoning_tokens=as_count(details.get("thinking_tokens")),
-        server_tools=server_tools,
+        output_tokens=as_count(raw.get("output_tokens")),
+        reasoning_tokens=as_count(details.get("thinking_tokens")) if details else 0,
+        server_tools=tool_counts(as_object(tools) or {}) if tools else {},
     )
 
 
-def _written(raw: Json) -> tuple[int, int]:
-    """Cache writes of 5 minutes and of an hour. What the split leaves out is taken as 5 minutes, the default ttl."""
-    split = as_object(raw.get("cache_creation")) or {}
-    long = as_count(split.get("ephemeral_1h_input_tokens"))
-    short = as_count(split.get("ephemeral_5m_input_tokens"))
-    unsplit = as_count(raw.get("cache_creation_input_tokens")) - short - long
-    return short + max(0, unsplit), long
+def _with_iterations(usage: Usage, iterations: list[Any]) -> Usage:
+    """The usage with what is billed beside it."""
+    told = [one for one in map(as_object, iterations[:_MOST_ITERATIONS]) if one is not None]
+    beside = [_counted(one) for one in told if one.get("type") == "compaction"]
+    advised = sum(one.get("type") == "advisor_message" for one in told)
+    tools = {**usage.server_tools, "advisor_message_requests": advised} if advised else None
+    whole = (usage, *beside)
+    return msgspec.structs.replace(
+        usage,
+        input_tokens=sum(one.input_tokens for one in whole),
+        cache_read_tokens=sum(one.cache_read_tokens for one in whole),
+        cache_write_5m_tokens=sum(one.cache_write_5m_tokens for one in whole),
+        cache_write_1h_tokens=sum(one.cache_write_1h_tokens for one in whole),
+        output_tokens=sum(one.output_tokens for one in whole),
+        server_tools=tools or usage.server_tools,
+    )
 
 
 def note_tier(raw: Json, facts: ResponseFacts) -> None:
