@@ -227,6 +227,7 @@ def models(
         "metis receipt",
         "metis receipt --list",
         "metis receipt 5f0c --turns",
+        "metis receipt 5f0c --fidelity",
         "metis receipt turn_01k3...",
     )
 )
@@ -240,6 +241,10 @@ def receipt(
     turns: Annotated[
         bool, typer.Option("--turns", help="List its turns, and why each went there.")
     ] = False,
+    fidelity: Annotated[
+        bool,
+        typer.Option("--fidelity", help="Show what was edited, mapped, carried and lost instead."),
+    ] = False,
     list_: Annotated[bool, typer.Option("--list", help="List sessions instead.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many sessions to list.")] = 20,
     as_json: JsonOption = False,
@@ -247,11 +252,13 @@ def receipt(
     data: DataOption = None,
 ) -> None:
     """Show what a session used and cost, and what the baseline model would have cost."""
-    from metis.cli.receipts import list_sessions, show_receipt
+    from metis.cli.receipts import list_sessions, show_fidelity, show_receipt
 
     effective = loaded(config, data).config
     if list_:
         leave_with(list_sessions(effective, limit=limit, as_json=as_json))
+    if fidelity:
+        leave_with(show_fidelity(effective, session, as_json=as_json))
     leave_with(show_receipt(effective, session, turns=turns, as_json=as_json))
 
 

@@ -18,6 +18,7 @@ from metis.analytics.ports import (
     TurnSummary,
 )
 from metis.bootstrap.offline import open_baseline, open_ledger
+from metis.cli.fidelity import gather, lines_of
 from metis.cli.output import (
     colour,
     harmless,
@@ -32,6 +33,27 @@ from metis.errors import NotFound
 
 _POLL_S: Final = 0.5
 _PAGE: Final = 200
+_NOWHERE: Final = "no session, turn or response {} in the ledger; see 'metis receipt --list'"
+
+
+def show_fidelity(config: Config, session: str | None, *, as_json: bool) -> int:
+    """Show what was changed in a session's turns, the last 200 of them, or in one turn. Raises NotFound."""
+    with open_ledger(config) as ledger:
+        found = _find_session(ledger, session)
+        if found is None:
+            ids = [session or ""]
+        else:
+            where = LedgerFilter(key_id=found.key_id, session_id=found.session_id)
+            ids = [turn.turn_id for turn in ledger.turns(where, limit=_PAGE)]
+        details = [detail for one in ids if (detail := ledger.turn(one)) is not None]
+    if found is None and not details:
+        raise NotFound(_NOWHERE.format(repr(session or "")))
+    gathered = gather(details)
+    if as_json:
+        print_json(_plain(gathered))
+    else:
+        print("\n".join(lines_of(gathered)))
+    return 0
 
 
 def show_receipt(config: Config, session: str | None, *, turns: bool, as_json: bool) -> int:
@@ -169,9 +191,7 @@ def _find_session(ledger: LedgerQueries, wanted: str | None) -> SessionSummary |
 def _show_turn(ledger: LedgerQueries, turn_id: str, *, as_json: bool) -> int:
     detail = ledger.turn(turn_id)
     if detail is None:
-        raise NotFound(
-            f"no session, turn or response {turn_id!r} in the ledger; see 'metis receipt --list'"
-        )
+        raise NotFound(_NOWHERE.format(repr(turn_id)))
     if as_json:
         print_json(_plain(detail))
     else:

@@ -12,6 +12,7 @@ from tests.ledgers import NOON, SECOND, LedgerFile, call, decided, turn
 from metis.cli import receipts
 from metis.config import Config
 from metis.facts.usage import Usage, UsageSource
+from metis.trace.events.turn import FidelityNote
 
 
 @pytest.fixture
@@ -182,3 +183,45 @@ def test_what_came_from_outside_cannot_command_the_terminal(
     assert "owned" in shown
     assert not set(shown) & set("\x1b\x07\x9b\u202e")
     assert not any(line.startswith("forged") for line in shown.splitlines())
+
+
+@pytest.fixture
+def changed(ledger: LedgerFile) -> LedgerFile:
+    """A session of three turns: one as it came, two with changes."""
+    notes = (
+        FidelityNote("lost", "messages[0].content[1]", "no place"),
+        FidelityNote("lost", "messages[4].content[0]", "no place"),
+        FidelityNote("edited", "$.model", "the routed model's name"),
+    )
+    for number, said in enumerate(((), notes, notes[2:]), 1):
+        where = {"turn_id": f"turn_c{number}", "session_id": "88bb-third"}
+        ledger.record(
+            call(NOON + (number + 2) * SECOND, **where),
+            turn(NOON + (number + 2) * SECOND, fidelity=said, **where),
+        )
+    return ledger
+
+
+def test_changes_are_gathered_over_a_sessions_turns(metis, changed: LedgerFile):
+    said = metis("receipt", "88bb", "--fidelity")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "3 turns, 1 untouched; edited 2, mapped 0, carried 0, lost 2",
+        "  edited      2x  $.model  the routed model's name",
+        "  lost        2x  messages[*].content[*]  no place",
+    ]
+    shown = json.loads(metis("receipt", "88bb", "--fidelity", "--json").out)
+    assert shown["counts"] == {"edited": 2, "mapped": 0, "carried": 0, "lost": 2}
+    assert shown["changes"][1] == {
+        "verb": "lost",
+        "path": "messages[*].content[*]",
+        "why": "no place",
+        "turns": 1,
+        "times": 2,
+    }
+
+
+def test_changes_of_one_turn_and_of_none(metis, changed: LedgerFile):
+    said = metis("receipt", "turn_c3", "--fidelity")
+    assert said.out.splitlines()[0] == "1 turn, 0 untouched; edited 1, mapped 0, carried 0, lost 0"
+    assert metis("receipt", "turn_zz", "--fidelity").code == 1
