@@ -139,7 +139,7 @@ class ChatStreamDecoder:
                 origin=SHAPE,
                 response_id=response_id,
                 model=model if isinstance(model, str) else "",
-                created=created if isinstance(created, int) else 0,
+                created=created if type(created) is int else 0,  # and no truth value
             )
         )
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metis.errors import CodecError
+from metis.ir.stream import Start
 from metis.wire.codec import FOREIGN_SIGNATURE, ReplyContext
 from metis.wire.openai_chat import OPENAI_CHAT
 
@@ -345,3 +346,12 @@ def test_any_bytes_are_survived(data: bytes) -> None:
         with pytest.raises(CodecError) as refused:
             decode(data)
         assert str(refused.value)
+
+
+@pytest.mark.parametrize("created", [True, "now", 1.5, None])
+def test_a_time_that_is_none_is_left_out_of_a_stream(created: Any) -> None:
+    chunk = {"id": "c", "created": created, "model": "m", "choices": []}
+    [start, *_] = OPENAI_CHAT.stream_decoder().feed(f"data: {json.dumps(chunk)}\n\n".encode())
+    assert isinstance(start, Start)
+    assert start.created == 0
+    assert start.created is not False
