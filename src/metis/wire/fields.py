@@ -145,6 +145,14 @@ class Fields:
             raise self._missing(key, "a list")
         return found
 
+    def keep(self, key: str, inner: Fields) -> None:
+        """Put back what nobody took of a field that is an object; one that came empty stays too."""
+        came = self.left.get(key)
+        if not inner.left and came not in (None, {}):
+            del self.left[key]
+        elif came is not None:
+            self.left[key] = inner.left
+
     def _missing(self, key: str, wanted: str) -> CodecError:
         if key in self.left:
             return _wrong(None, wanted, self.path(key))

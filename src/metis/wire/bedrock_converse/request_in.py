@@ -36,10 +36,10 @@ def decode_request(body: bytes) -> Request:
         "top_p": inference.number("topP"),
         "stop": _stop(inference),
     }
-    _keep(fields, "inferenceConfig", inference)
+    fields.keep("inferenceConfig", inference)
     more = _inner(fields, "additionalModelRequestFields")
     reasoning, top_k = _reasoning(more), more.whole("top_k")
-    _keep(fields, "additionalModelRequestFields", more)
+    fields.keep("additionalModelRequestFields", more)
     tools, choice = _tool_config(fields)
     return Request(
         origin=NAME,
@@ -59,19 +59,9 @@ def decode_request(body: bytes) -> Request:
 
 
 def _inner(fields: Fields, key: str) -> Fields:
-    """A field that is an object, to be read; it stays in `fields` until `_keep` says what is left of it."""
+    """A field that is an object, to be read; it stays in `fields` until `keep` says what is left of it."""
     value = fields.left.get(key)
     return Fields({} if value is None else value, fields.path(key))
-
-
-def _keep(fields: Fields, key: str, inner: Fields) -> None:
-    """What nobody took of an object stays, an empty one that came empty included."""
-    came = fields.left.get(key)
-    if inner.left or came in (None, {}):
-        if key in fields.left and came is not None:
-            fields.left[key] = inner.left
-    else:
-        del fields.left[key]
 
 
 def _stop(inference: Fields) -> tuple[str, ...]:
@@ -129,7 +119,7 @@ def _tool_config(fields: Fields) -> tuple[tuple[Tool, ...], ToolChoice | None]:
     if values == []:
         config.left["tools"] = values
     choice = _tool_choice(config)
-    _keep(fields, "toolConfig", config)
+    fields.keep("toolConfig", config)
     return tools, choice
 
 

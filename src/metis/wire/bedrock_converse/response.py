@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from metis.errors import CodecError
-from metis.ir.content import Text, Thinking, ToolCall
 from metis.ir.response import Response
+from metis.wire.answer_facts import facts_of_response
 from metis.wire.bedrock_converse.blocks_in import read_blocks
 from metis.wire.bedrock_converse.blocks_out import own_blocks
 from metis.wire.bedrock_converse.name import API, NAME
@@ -66,21 +66,7 @@ def encode_response(response: Response, context: ReplyContext) -> Encoded:
 
 def facts_of(body: bytes) -> ResponseFacts:
     """Read what the ledger needs of a whole answer. Bytes that are no answer give empty facts."""
-    facts = ResponseFacts()
     try:
-        response = decode_response(body)
+        return facts_of_response(decode_response(body))
     except CodecError:
-        return facts
-    facts.stop_raw, facts.stop = response.stop_raw, response.stop if response.stop_raw else ""
-    facts.usage = response.usage
-    for part in response.parts:
-        match part:
-            case ToolCall():
-                facts.tool_calls += 1
-                facts.output_characters += len(part.arguments)
-            case Text() | Thinking():
-                facts.output_characters += len(part.text)
-            case _:
-                pass
-    facts.complete = True
-    return facts
+        return ResponseFacts()

@@ -36,7 +36,7 @@ def decode_request(body: bytes) -> Request:
         "seed": config.whole("seed"),
         "stop": _stop(config),
     }
-    _keep(fields, "generationConfig", config)
+    fields.keep("generationConfig", config)
     return Request(
         origin=NAME,
         model=fields.word("model"),
@@ -50,20 +50,9 @@ def decode_request(body: bytes) -> Request:
 
 
 def _inner(fields: Fields, key: str) -> Fields:
-    """A field that is an object, to be read; it stays in `fields` until `_keep` says what is left of it."""
+    """A field that is an object, to be read; it stays in `fields` until `keep` says what is left of it."""
     value = fields.left.get(key)
     return read_object({} if value is None else value, fields.path(key))
-
-
-def _keep(fields: Fields, key: str, inner: Fields) -> None:
-    """What nobody took of an object stays, an empty one that came empty included."""
-    came = fields.left.get(key)
-    if came is None:
-        return
-    if inner.left or came == {}:
-        fields.left[key] = inner.left
-    else:
-        del fields.left[key]
 
 
 def _whole(config: Fields, key: str) -> int | None:

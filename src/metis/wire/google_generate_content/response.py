@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from metis.errors import CodecError
-from metis.ir.content import Part, Text, Thinking, ToolCall
+from metis.ir.content import Part, ToolCall
 from metis.ir.response import Response
 from metis.ir.stream import Fold
+from metis.wire.answer_facts import facts_of_response
 from metis.wire.codec import Encoded, ReplyContext, ResponseFacts
 from metis.wire.fields import Fields, Json, as_list, dump_json, load_json
 from metis.wire.google_generate_content.name import API, NAME
@@ -159,23 +160,7 @@ def _own_candidate(choice: Response, left: Json, index: int) -> Json:
 
 def facts_of(body: bytes) -> ResponseFacts:
     """Read what the ledger needs of a whole answer. Bytes that are no answer give empty facts."""
-    facts = ResponseFacts()
     try:
-        response = decode_response(body)
+        return facts_of_response(decode_response(body))
     except CodecError:
-        return facts
-    facts.response_id, facts.model = response.response_id, response.model
-    facts.stop_raw, facts.stop = response.stop_raw, response.stop if response.stop_raw else ""
-    facts.usage = response.usage
-    for choice in (response, *response.choices):
-        for part in choice.parts:
-            match part:
-                case ToolCall():
-                    facts.tool_calls += 1
-                    facts.output_characters += len(part.arguments)
-                case Text() | Thinking():
-                    facts.output_characters += len(part.text)
-                case _:
-                    pass
-    facts.complete = True
-    return facts
+        return ResponseFacts()

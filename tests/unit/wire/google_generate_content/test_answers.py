@@ -12,7 +12,7 @@ from metis.facts.usage import Usage
 from metis.ir.content import Opaque, Text, Thinking, ToolCall
 from metis.ir.stream import Fold, StreamEvent, StreamFailure
 from metis.wire import SHAPES
-from metis.wire.codec import FOREIGN_SIGNATURE, ReplyContext
+from metis.wire.codec import FOREIGN_SIGNATURE, Note, ReplyContext
 from metis.wire.google_generate_content import GOOGLE_GENERATE_CONTENT
 from metis.wire.google_generate_content.usage import NUMBERED, STOP_IN, stop_of, usage_of
 
@@ -95,9 +95,10 @@ def decode(body: Any) -> Any:
     return GOOGLE_GENERATE_CONTENT.decode_response(json.dumps(body).encode())
 
 
-def same(body: dict[str, Any]) -> None:
+def again(body: dict[str, Any]) -> tuple[Any, tuple[Note, ...]]:
+    """The body decoded and encoded, and what was noted on the way."""
     encoded = GOOGLE_GENERATE_CONTENT.encode_response(decode(body), CONTEXT)
-    assert (json.loads(encoded.body), encoded.notes) == (body, ())
+    return json.loads(encoded.body), encoded.notes
 
 
 def events_of(pieces: list[bytes]) -> list[StreamEvent]:
@@ -117,7 +118,8 @@ def test_signatures_stand_before_what_they_stand_on_and_calls_have_ids():
     response = decode(answer(PARTS))
     assert (response.parts, response.stop, response.usage) == (READ, "tool_use", COUNTED)
     assert (response.response_id, response.model) == ("r1", "gemini-3-flash")
-    same(answer(PARTS))
+    body = answer(PARTS)
+    assert again(body) == (body, ())
 
 
 @pytest.mark.parametrize("framed", [as_events, as_list])
@@ -228,12 +230,13 @@ def test_bytes_that_are_no_answer_are_refused():
     ],
 )  # fmt: skip
 def test_whatever_an_answer_is_comes_out_again(changed: dict[str, Any]):
-    same({**answer(PARTS), **changed})
+    body = {**answer(PARTS), **changed}
+    assert again(body) == (body, ())
 
 
 def test_a_prompt_that_is_blocked_is_filtered_content():
     body = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": USAGE}
-    same(body)
+    assert again(body) == (body, ())
     response = decode(body)
     assert (response.stop, response.stop_raw) == ("content_filter", "PROHIBITED_CONTENT")
     streamed = folded(events_of([as_events([body])])).result()
@@ -246,7 +249,7 @@ def test_several_candidates_are_several_choices_of_chat():
     body = answer([{"text": "one"}])
     more = {"content": {"parts": [{"text": "two"}], "role": "model"}, "finishReason": "MAX_TOKENS"}
     body["candidates"].append({**more, "index": 1, "avgLogprobs": -0.5})
-    same(body)
+    assert again(body) == (body, ())
     encoded = BY_NAME["openai_chat"].encode_response(decode(body), CONTEXT)
     told = json.loads(encoded.body)["choices"]
     assert [(one["index"], one["message"]["content"], one["finish_reason"]) for one in told] == [
@@ -263,7 +266,7 @@ def test_code_that_google_ran_rides_as_it_came_and_is_told_as_lost():
     code = {"executableCode": {"code": "1", "language": "PYTHON"}, "thoughtSignature": "S"}
     result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
     body = answer([code, result, {"text": "1"}], groundingMetadata={"webSearchQueries": ["q"]})
-    same(body)
+    assert again(body) == (body, ())
     response = decode(body)
     assert response.parts[:2] == (
         Opaque(shape=NAME, kind="executableCode", value=code),

@@ -34,10 +34,11 @@ def from_chat(**more: Any) -> tuple[dict[str, Any], tuple[Note, ...]]:
     return crossed("openai_chat", {"model": FLASH, "messages": HI, **more})
 
 
-def same(body: dict[str, Any]) -> None:
+def again(body: dict[str, Any]) -> tuple[Any, tuple[Note, ...]]:
+    """The body decoded and encoded, and what was noted on the way."""
     request = GOOGLE_GENERATE_CONTENT.decode_request(json.dumps(body).encode())
     encoded = GOOGLE_GENERATE_CONTENT.encode_request(request)
-    assert (json.loads(encoded.body), encoded.notes) == (body, ())
+    return json.loads(encoded.body), encoded.notes
 
 
 def test_a_turn_with_tools_as_gemini_has_it():
@@ -363,7 +364,8 @@ def test_what_has_no_place_is_listed():
     ],
 )  # fmt: skip
 def test_whatever_a_request_holds_comes_out_again(extra: dict[str, Any]):
-    same({"contents": SAID, **extra})
+    body = {"contents": SAID, **extra}
+    assert again(body) == (body, ())
 
 
 @pytest.mark.parametrize(
@@ -392,7 +394,8 @@ def test_whatever_a_request_holds_comes_out_again(extra: dict[str, Any]):
 )
 def test_whatever_a_part_is_comes_out_again(part: dict[str, Any]):
     for role in ({"role": "model"}, {"role": "function"}, {"role": "odd"}, {}):
-        same({"contents": [{**role, "parts": [{"text": "x"}, part, {"text": "y"}]}, *SAID]})
+        body = {"contents": [{**role, "parts": [{"text": "x"}, part, {"text": "y"}]}, *SAID]}
+        assert again(body) == (body, ())
 
 
 @pytest.mark.parametrize(
